@@ -1,0 +1,46 @@
+package worker
+
+// Conf is what the Python runtime is told, once, in the boot document (see docs/architecture.md, seam 3).
+// Every field is plain data; Python reads it as a dict with these JSON names.
+type Conf struct {
+	Version      string      `json:"version"`       // gowsgi's own version
+	UWSGIVersion string      `json:"uwsgi_version"` // what uwsgi.version says, "2.0.21"
+	Fds          Fds         `json:"fds"`
+	Sockets      []Listener  `json:"sockets"`
+	Processes    int         `json:"processes"`
+	Threads      int         `json:"threads"` // cores per worker, at least 1
+	LazyApps     bool        `json:"lazy_apps"`
+	NeedApp      bool        `json:"need_app"`
+	Module       string      `json:"module"`    // "pkg.mod" or "pkg.mod:callable"
+	WSGIFile     string      `json:"wsgi_file"` // a path in the jail
+	Callable     string      `json:"callable"`  // "" = application, then app
+	PythonPath   []string    `json:"pythonpath"`
+	PyArgv       string      `json:"pyargv"`
+	Node         string      `json:"node"`       // the real host's name: uwsgi.hostname, environ uwsgi.node
+	MasterPID    int         `json:"master_pid"` // as the jail sees it
+	BufferSize   int         `json:"buffer_size"`
+	Timeout      int         `json:"socket_timeout"` // seconds
+	LogRequests  bool        `json:"log_requests"`
+	LogJSON      bool        `json:"log_json"`
+	LogFD        int         `json:"log_fd"` // where request lines go
+	PostBuf      int64       `json:"post_buffering"`
+	Script       bool        `json:"manage_script_name"`
+	NoWrapper    bool        `json:"wsgi_disable_file_wrapper"`
+	CatchExc     bool        `json:"catch_exceptions"`
+	Opt          [][2]string `json:"opt"` // resolved options in order; a flag has the value ""
+}
+
+// Fds are descriptor numbers in the zygote.
+type Fds struct {
+	Channel  int `json:"channel"`
+	Board    int `json:"board"`
+	Lifeline int `json:"lifeline"`
+}
+
+// Listener is one listening socket handed to the workers.
+type Listener struct {
+	FD     int    `json:"fd"`
+	Proto  string `json:"proto"`  // uwsgi, http, http11
+	Family string `json:"family"` // inet, inet6, unix
+	Addr   string `json:"addr"`   // as configured
+}
