@@ -1,0 +1,101 @@
+package metrics
+
+import (
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Collector shows the figures to Prometheus; docs/metrics.md lists the names. It keeps no figures itself: each scrape
+// takes one snapshot, so that one scrape's figures belong together. Every label's values are bounded: workers and
+// sockets by the configuration, the others by fixed sets.
+type Collector struct {
+	source func() (Snapshot, Info)
+}
+
+// NewCollector returns a collector over a source of figures, which may be called concurrently.
+func NewCollector(source func() (Snapshot, Info)) *Collector { return &Collector{source: source} }
+
+// Describe implements prometheus.Collector.
+func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, f := range families {
+		ch <- f.desc
+	}
+	ch <- jailBuildDesc
+}
+
+// Collect implements prometheus.Collector.
+func (c *Collector) Collect(ch chan<- prometheus.Metric) {
+	snap, info := c.source()
+	for _, f := range families {
+		f.each(&snap, &info, func(v float64, labels ...string) {
+			for i := range labels {
+				labels[i] = strings.ToValidUTF8(labels[i], "\uFFFD")
+			}
+			m, err := prometheus.NewConstMetric(f.desc, f.kind, v, labels...)
+			if err != nil {
+				m = prometheus.NewInvalidMetric(f.desc, err)
+			}
+			ch <- m
+		})
+	}
+	b := &info.JailBuilds
+	m, err := prometheus.NewConstHistogram(jailBuildDesc, b.Count, b.Sum.Seconds(), b.Cumulative())
+	if err != nil {
+		m = prometheus.NewInvalidMetric(jailBuildDesc, err)
+	}
+	ch <- m
+}
+
+// NewRegistry returns a registry of its own with the collector and client_golang's collectors of the process and the
+// Go runtime. Those two (process_*, go_*) describe the parent only, never a worker: they show whether the parent itself
+// leaks.
+func NewRegistry(c *Collector) (*prometheus.Registry, error) {
+	reg := prometheus.NewRegistry()
+	for _, one := range []prometheus.Collector{
+		c,
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	} {
+		if err := reg.Register(one); err != nil {
+			return nil, err
+		}
+	}
+	return reg, nil
+}
+
+// Handler serves a registry in the formats of Prometheus and OpenMetrics at /metrics, and a pointer to it at /.
+func Handler(reg *prometheus.Registry) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{
+		ErrorHandling:       promhttp.ContinueOnError, // one bad figure does not hide the others
+		MaxRequestsInFlight: 4,
+	}))
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = w.Write([]byte("<!doctype html><title>gowsgi</title><a href=\"/metrics\">metrics</a>\n"))
+	})
+	return mux
+}
+
+// promClients is how many connections of scrapers are open at a time.
+const promClients = 32
+
+// ServePrometheus serves the handler until the listener is closed and returns nil then. Clients that are slow, idle or
+// many cost a bounded time and number of descriptors.
+func ServePrometheus(l net.Listener, h http.Handler) error {
+	srv := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: statsTimeout,
+		ReadTimeout:       2 * statsTimeout,
+		WriteTimeout:      15 * time.Second,
+		IdleTimeout:       2 * time.Minute, // a scraper comes back every 15 to 60 seconds
+		MaxHeaderBytes:    statsRequest,
+	}
+	return ignoreClosed(srv.Serve(LimitListener(l, promClients)))
+}
