@@ -1,0 +1,53 @@
+# make test is the one command; the others are parts of it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := build
+
+GO ?= $(shell command -v go || echo /usr/local/go/bin/go)
+export PATH := $(PATH):/usr/local/go/bin
+export GOFLAGS := -buildvcs=false
+
+BINARY := build/gowsgi
+
+# These packages have tests that re-execute the test binary as the child half of a jail. The jail changes credentials on every thread
+# with syscall.AllThreadsSyscall, which answers ENOTSUP in a cgo program, and the race detector needs cgo: so they run without it.
+NORACE := ./jail/... ./worker/... ./master/... ./reload/... ./cmd/...
+
+PYTHON_FILES = $(shell find worker integration demo -name '*.py' -not -path '*/testdata/*' 2>/dev/null)
+
+.PHONY: build test lint fmt fuzz setup clean
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BINARY) ./cmd/gowsgi
+
+setup:
+	@integration/setup.sh
+
+test: setup build
+	@$(GO) run ./integration/runtests -norace "$(NORACE)"
+
+lint: setup
+	@echo "lint: gofmt, go vet, staticcheck"
+	@bad=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); if [ -n "$$bad" ]; then echo "not gofmt'ed: $$bad"; exit 1; fi
+	@$(GO) vet ./...
+	@$(GO) tool staticcheck ./...
+	@echo "lint: budgets, words, import table"
+	@$(GO) run ./integration/lint
+	@echo "lint: python"
+	@for f in $(PYTHON_FILES); do /usr/bin/python3 -c 'import sys; compile(open(sys.argv[1]).read(), sys.argv[1], "exec")' $$f || exit 1; done
+	@/usr/bin/python3 -m pyflakes $(PYTHON_FILES)
+	@/usr/bin/python3 -m pycodestyle --max-line-length=100 $(PYTHON_FILES)
+
+fmt:
+	gofmt -w $$(git ls-files -co --exclude-standard '*.go')
+
+# Each fuzz target for FUZZTIME; go test takes one target at a time.
+FUZZTIME ?= 10s
+fuzz:
+	@for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "fuzz: $$pkg $$target"; CGO_ENABLED=0 $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+	  done; \
+	done
+
+clean:
+	rm -rf build

@@ -1,0 +1,2 @@
+"""An app that does not import."""
+raise ImportError('broken on purpose')
