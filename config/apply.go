@@ -1,0 +1,103 @@
+package config
+
+import (
+	"strings"
+)
+
+// apply hands every setting to the field that it is bound to.
+func (l *loader) apply() *Config {
+	c := defaults()
+	protocol := ""
+	setters := map[string]setter{}
+	for _, o := range c.bind(&protocol) {
+		setters[o.name] = o.set
+	}
+	for _, e := range l.entries {
+		if !e.logic {
+			l.applyOne(e, setters)
+		}
+	}
+	c.Sockets.setProtocols(protocol)
+	c.Jail.setTargets()
+	c.Entries, c.Files, c.Prints, c.Action = l.entries, l.files, l.prints, l.action
+	if c.Action.Kind == ActionRun && c.Log.ShowConfig {
+		c.Action.Kind = ActionShowConfig
+	}
+	return c
+}
+
+func (l *loader) applyOne(e Entry, setters map[string]setter) {
+	row, known := table().byName[e.Key]
+	if !known {
+		l.unknown(e)
+		return
+	}
+	switch row.Canonical {
+	case "plugin", "need-plugin":
+		l.checkPlugins(e, row.Canonical == "need-plugin")
+		return
+	}
+	if set, ok := setters[row.Canonical]; ok {
+		if err := set(l.valueOf(e)); err != nil {
+			l.fail(e, err)
+		}
+		return
+	}
+	l.notBound(e, row)
+}
+
+// notBound reports an option that no field holds.
+func (l *loader) notBound(e Entry, row *Row) {
+	if row.Status == StatusNoEffect {
+		l.report.add(SeverityNote, e, "without effect: "+row.Reason, row.Instead)
+		return
+	}
+	if row.Kind == "bool" && isFalse(e.Value) {
+		l.report.add(SeverityNote, e, "without effect: it is off anyway", "")
+		return
+	}
+	if row.Status == StatusRefused {
+		l.refuse(e, "refused: "+row.Reason, row.Instead)
+		return
+	}
+	l.refuse(e, "not supported yet: "+row.Name+" ("+e.Pos.String()+")", "--ignore-unsupported starts without it")
+}
+
+// refuse is an error, or a warning when the user said to go on without what cannot be had.
+func (l *loader) refuse(e Entry, message, hint string) {
+	s := SeverityError
+	if l.lenient {
+		s = SeverityWarning
+		hint = "ignored, as ignore-unsupported says"
+	}
+	l.report.add(s, e, message, hint)
+}
+
+func isFalse(s string) bool {
+	v := value{Entry: Entry{Value: s}, warn: func(string, string) {}}
+	on, err := v.truth()
+	return err == nil && !on
+}
+
+// unknown reports a key that no option has. A key that some value uses as a placeholder is what its author meant; a key that nothing uses
+// is probably a slip.
+func (l *loader) unknown(e Entry) {
+	if l.free[e.Key] {
+		return
+	}
+	message, hint := "unknown option", hintFor(e.Key)
+	if first, _, ok := strings.Cut(e.Key, " "); ok {
+		if _, isOption := table().byName[strings.TrimRight(first, ":")]; isOption {
+			hint = "write " + strings.TrimRight(first, ":") + " = " + strings.TrimSpace(e.Key[len(first):])
+		}
+	}
+	switch {
+	case l.strict:
+		if l.used[e.Key] {
+			hint = "with strict, write set-placeholder = " + e.Key + "=" + shorten(e.Value)
+		}
+		l.report.add(SeverityError, e, message+", and strict is set", hint)
+	case !l.used[e.Key]:
+		l.report.add(SeverityWarning, e, message+": ignored", hint)
+	}
+}

@@ -1,0 +1,51 @@
+package config
+
+// check looks across options, once all are in their fields.
+func (l *loader) check(c *Config) {
+	at := func(name string) (Entry, bool) {
+		for i := len(l.entries) - 1; i >= 0; i-- {
+			if !l.entries[i].logic && canonical(l.entries[i].Key) == name {
+				return l.entries[i], true
+			}
+		}
+		return Entry{}, false
+	}
+	for _, r := range rules {
+		if e, ok := at(r.option); ok && r.broken(c, func(name string) bool { _, ok := at(name); return ok }) {
+			l.report.add(r.severity, e, r.message, r.hint)
+		}
+	}
+}
+
+// rule is one thing that options may not be together.
+type rule struct {
+	option   string // the setting that the finding is shown at
+	broken   func(c *Config, given func(string) bool) bool
+	severity Severity
+	message  string
+	hint     string
+}
+
+func with(names ...string) func(*Config, func(string) bool) bool {
+	return func(_ *Config, given func(string) bool) bool {
+		for _, n := range names {
+			if given(n) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+var rules = []rule{
+	{"namespace", with("pivot_root"), SeverityError, "namespace and pivot_root both make the root", "keep one"},
+	{"namespace", with("chroot"), SeverityError, "namespace and chroot both make the root", "keep one"},
+	{"namespace", with("unshare"), SeverityError, "namespace makes its own namespaces, unshare would make them again", "keep one"},
+	{"threads", with("gevent"), SeverityError, "threads and gevent exclude each other", "keep one"},
+	{"threads", with("async"), SeverityError, "threads and async exclude each other", "keep one"},
+	{"namespace-keep-mount", func(c *Config, _ func(string) bool) bool { return c.Jail.Namespace == "" }, SeverityError,
+		"there is no jail to keep a mount in", "write namespace = /rootfs:hostname"},
+	{"namespace-net", func(c *Config, _ func(string) bool) bool { return c.Jail.Net && c.Jail.Namespace == "" }, SeverityError,
+		"there is no jail to give a network", "write namespace = /rootfs:hostname"},
+	{"module", with("wsgi-file"), SeverityWarning, "module and wsgi-file both name the app: the module is taken", "keep one"},
+}

@@ -1,0 +1,150 @@
+package config
+
+import (
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+)
+
+// Config is a whole configuration, read, resolved and checked. It is plain data: it can be copied and written as JSON.
+type Config struct {
+	Sockets  Sockets  `json:"sockets"`
+	Process  Process  `json:"process"`
+	Python   Python   `json:"python"`
+	Protocol Protocol `json:"protocol"`
+	Jail     Jail     `json:"jail"`
+	Security Security `json:"security"`
+	Log      Log      `json:"log"`
+	Stats    Stats    `json:"stats"`
+	Reload   Reload   `json:"reload"`
+
+	Entries  []Entry      `json:"entries"`            // every setting after expansion, in order
+	Warnings []Diagnostic `json:"warnings,omitempty"` // what was read otherwise than written, or not at all
+	Notes    []Diagnostic `json:"notes,omitempty"`    // options accepted without effect, with the reason
+	Prints   []string     `json:"prints,omitempty"`   // values of print and iprint, for the log
+	Files    []string     `json:"files,omitempty"`    // files read, in order, each once
+	Action   Action       `json:"action"`
+}
+
+// ActionKind says what the command line asks for.
+type ActionKind uint8
+
+// What can be asked for. ActionRun is the rule.
+const (
+	ActionRun         ActionKind = iota
+	ActionHelp                   // print Help and exit 0
+	ActionVersion                // print the version and exit 0
+	ActionShowConfig             // print Show, then go on as ActionRun: real files carry show-config = true
+	ActionCheckConfig            // print Check and exit 0 (Load gave no error)
+	ActionExplain                // print Explain(Name) and exit 0
+	ActionCompletion             // print Completion(Name) and exit 0
+	ActionSignal                 // send Signal to the pid in Pidfile and exit
+	ActionExit                   // exit with Code
+)
+
+// Action is what the command line asks for, with its operands.
+type Action struct {
+	Kind    ActionKind `json:"kind"`
+	Name    string     `json:"name,omitempty"`    // ActionExplain: option, ActionCompletion: shell
+	Pidfile string     `json:"pidfile,omitempty"` // ActionSignal
+	Signal  string     `json:"signal,omitempty"`  // ActionSignal: HUP, INT or TSTP
+	Code    int        `json:"code,omitempty"`    // ActionExit
+}
+
+// Options is the world that Load may look at. A nil function means the operating system's own, except for Exec, Fetch and ReadFD: what
+// they would do is refused when they are nil.
+type Options struct {
+	Args     []string // without the program's name
+	Env      []string // NAME=value
+	Dir      string   // current directory, "" = the process's
+	Hostname string   // of the machine
+	Binary   string   // path of the running program
+	CPUs     int      // 0 = runtime.NumCPU
+	Start    int64    // unix microseconds for %t and %T
+	Reload   bool     // this is not the first start: for if-reload
+	Stdin    io.Reader
+
+	ReadFile func(path string) ([]byte, error)
+	Stat     func(path string) (fs.FileInfo, error)
+	Glob     func(pattern string) ([]string, error)
+	ReadFD   func(fd int) ([]byte, error)     // fd://N
+	Exec     func(cmd string) ([]byte, error) // exec://cmd: standard output of /bin/sh -c cmd
+	Fetch    func(url string) ([]byte, error) // http://...
+}
+
+func (o *Options) fill() {
+	if o.Dir == "" {
+		o.Dir, _ = os.Getwd()
+	}
+	if o.Hostname == "" {
+		o.Hostname, _ = os.Hostname()
+	}
+	if o.CPUs == 0 {
+		o.CPUs = runtime.NumCPU()
+	}
+	if o.ReadFile == nil {
+		o.ReadFile = os.ReadFile
+	}
+	if o.Stat == nil {
+		o.Stat = os.Stat
+	}
+	if o.Glob == nil {
+		o.Glob = filepath.Glob
+	}
+}
+
+// abs gives the path of a file named relative to the current directory.
+func (o *Options) abs(name string) string {
+	if filepath.IsAbs(name) {
+		return filepath.Clean(name)
+	}
+	return filepath.Join(o.Dir, name)
+}
+
+// defaults gives a configuration in which nothing was asked for.
+func defaults() *Config {
+	return &Config{
+		Sockets:  Sockets{Timeout: 4},
+		Process:  Process{Processes: 1, Threads: 1, Master: true, WorkerReloadMercy: 60},
+		Protocol: Protocol{BufferSize: 4096},
+	}
+}
+
+// options lists every bound option of every area.
+func (c *Config) options() []option {
+	return c.bind(new(string))
+}
+
+func (c *Config) bind(protocol *string) []option {
+	return slices.Concat(c.Sockets.options(protocol), c.Process.options(), c.Python.options(), c.Protocol.options(), c.Jail.options(),
+		c.Security.options(), c.Log.options(), c.Stats.options(), c.Reload.options())
+}
+
+// Load reads the environment, the command line and all files that they name, resolves and checks everything. The error is a Diagnostics
+// with every problem, not just the first; the Config is nil then.
+func Load(o Options) (*Config, error) {
+	o.fill()
+	l := newLoader(o)
+	l.read()
+	if l.action.Kind == ActionHelp {
+		return &Config{Action: l.action}, nil
+	}
+	l.resolveAll()
+	c := l.apply()
+	if c.Action.Kind == ActionSignal || c.Action.Kind == ActionVersion || c.Action.Kind == ActionExit ||
+		c.Action.Kind == ActionExplain || c.Action.Kind == ActionCompletion {
+		if l.argErrors == 0 {
+			return c, nil
+		}
+	} else {
+		l.check(c)
+	}
+	if err := l.err(); err != nil {
+		return nil, err
+	}
+	c.Warnings, c.Notes = l.warnings, l.notes
+	return c, nil
+}

@@ -1,0 +1,138 @@
+package config
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Sockets says where the app listens.
+type Sockets struct {
+	List          []Socket `json:"list,omitempty"`
+	Chmod         string   `json:"chmod,omitempty"` // octal mode of unix sockets, 3 or 4 digits; "" = leave it to the umask
+	Chown         string   `json:"chown,omitempty"` // user[:group] of unix sockets, "" = leave it
+	Listen        int      `json:"listen"`          // length of the listen queue; 0 = the system's maximum (net.core.somaxconn)
+	Timeout       int      `json:"timeout"`         // seconds a client may stay silent within a request
+	ReusePort     bool     `json:"reuse_port,omitempty"`
+	NoDeferAccept bool     `json:"no_defer_accept,omitempty"` // true: no TCP_DEFER_ACCEPT (tcp(7)) on the sockets
+	BindInJail    bool     `json:"bind_in_jail,omitempty"`    // the master binds in the jail, not the parent outside
+}
+
+// Socket is one listening socket.
+type Socket struct {
+	Addr  string `json:"addr"`  // host:port, :port, /path, @abstract, fd://N
+	Proto string `json:"proto"` // uwsgi, http or http11
+	Pos   Pos    `json:"pos"`
+}
+
+// Protocol names of Socket.Proto.
+const (
+	ProtoUWSGI  = "uwsgi"
+	ProtoHTTP   = "http"
+	ProtoHTTP11 = "http11"
+)
+
+func (s *Sockets) options(protocol *string) []option {
+	listen := func(proto string) setter {
+		return func(v *value) error {
+			addr, err := address(v)
+			if err == nil {
+				s.List = append(s.List, Socket{Addr: addr, Proto: proto, Pos: v.Pos})
+			}
+			return err
+		}
+	}
+	return []option{
+		{"socket", "listen here with the default protocol (see protocol): host:port, :port, /path, @abstract or fd://N; repeatable", listen("")},
+		{"uwsgi-socket", "listen here with the uwsgi protocol; repeatable", listen(ProtoUWSGI)},
+		{"http-socket", "listen here with HTTP, one request a connection; repeatable", listen(ProtoHTTP)},
+		{"http11-socket", "listen here with HTTP/1.1 and keep-alive; repeatable", listen(ProtoHTTP11)},
+		{"protocol", "default protocol of socket: uwsgi, http or http11", protocolName(protocol)},
+		{"chmod-socket", "octal mode of the unix sockets, 666 without a value", mode(&s.Chmod)},
+		{"chown-socket", "owner of the unix sockets: user[:group]", word(&s.Chown)},
+		{"listen", "length of the listen queue; default is the system's maximum", number(&s.Listen, 0, 1<<31-1)},
+		{"socket-timeout", "seconds a client may stay silent within a request", number(&s.Timeout, 0, maxSeconds)},
+		{"reuse-port", "set SO_REUSEPORT on the sockets", boolean(&s.ReusePort)},
+		{"no-defer-accept", "do not wait for the first byte in the kernel (TCP_DEFER_ACCEPT)", boolean(&s.NoDeferAccept)},
+		{"bind-in-jail", "let the master bind the sockets inside the jail", boolean(&s.BindInJail)},
+	}
+}
+
+// address checks the form of a socket address without looking anything up.
+func address(v *value) (string, error) {
+	addr := v.tidy()
+	switch {
+	case addr == "":
+		return "", bad("no address", "write host:port, :port, /path or @abstract")
+	case unsetEnv(addr) != "":
+		return "", bad("the environment variable "+unsetEnv(addr)+" is not set", "")
+	case strings.HasPrefix(addr, "="):
+		return "", bad("not supported yet: sockets of shared-socket by number", "write the address itself")
+	case strings.HasPrefix(addr, "/"), strings.HasPrefix(addr, "@"):
+		return addr, nil
+	case strings.HasPrefix(addr, "fd://"):
+		if n, err := strconv.Atoi(addr[len("fd://"):]); err != nil || n < 0 {
+			return "", bad("not a descriptor number", "write fd://3")
+		}
+		return addr, nil
+	}
+	colon := strings.LastIndexByte(addr, ':')
+	if colon < 0 {
+		if _, err := strconv.Atoi(addr); err == nil {
+			v.warn("a unix socket of this name in the current directory", "for a TCP port write :"+addr)
+		}
+		return addr, nil // a unix socket with a relative path
+	}
+	host, port := addr[:colon], addr[colon+1:]
+	if strings.ContainsRune(host, '*') {
+		return "", bad("not supported yet: an interface's address by pattern", "write the address")
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return "", bad("no port number after the last colon", "write host:port, or ./ before the path of a unix socket")
+	}
+	return addr, nil
+}
+
+// protocolName keeps to what workers speak; uWSGI takes an unknown name for uwsgi.
+func protocolName(p *string) setter {
+	return func(v *value) error {
+		switch name := v.tidy(); name {
+		case ProtoUWSGI, ProtoHTTP, ProtoHTTP11:
+			*p = name
+			return nil
+		case "fastcgi", "fastcgi-nph", "scgi", "scgi-nph", "raw", "puwsgi", "suwsgi", "https":
+			return bad("not supported yet: the protocol "+name, "use uwsgi, http or http11")
+		}
+		return bad("unknown protocol", "use uwsgi, http or http11")
+	}
+}
+
+// mode reads a file mode of 3 or 4 octal digits; a flag without a value, 1 and true mean 666.
+func mode(p *string) setter {
+	return func(v *value) error {
+		m := v.tidy()
+		switch m {
+		case "", "1":
+			m = "666"
+		case "true":
+			v.warn("read as 666", "write the mode")
+			m = "666"
+		}
+		if _, err := strconv.ParseUint(m, 8, 12); err != nil || len(m) < 3 || len(m) > 4 {
+			return bad("not an octal mode", "write three digits such as 660")
+		}
+		*p = m
+		return nil
+	}
+}
+
+// setProtocols gives the sockets that use the default protocol its name, wherever the option stood.
+func (s *Sockets) setProtocols(protocol string) {
+	if protocol == "" {
+		protocol = ProtoUWSGI
+	}
+	for i := range s.List {
+		if s.List[i].Proto == "" {
+			s.List[i].Proto = protocol
+		}
+	}
+}
