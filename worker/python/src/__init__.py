@@ -1,0 +1,1 @@
+"""The Python side of gowsgi: zygote, workers, protocols and the uwsgi module."""

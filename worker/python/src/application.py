@@ -1,0 +1,97 @@
+"""Finds and imports the WSGI application."""
+
+import sys
+
+from _gowsgi.runtime import log
+
+
+def load(rt):
+    """Imports the application into rt.app; false when that failed, with the traceback in the log."""
+    conf = rt.conf
+    try:
+        prepare_path(conf)
+        if not conf["module"] and not conf["wsgi_file"]:
+            return False
+        rt.app = find(conf)
+    except BaseException:  # an application may as well call sys.exit() while it is imported
+        show(*sys.exc_info())
+    return rt.app is not None
+
+
+def show(kind, value, tb):
+    """Prints a traceback without the importing frames of the runtime."""
+    first = tb
+    while first is not None and first.tb_frame.f_globals.get("__name__", "").startswith("_gowsgi"):
+        first = first.tb_next
+    sys.excepthook(kind, value, first)
+
+
+def prepare_path(conf):
+    """Sets sys.argv and sys.path: the current directory first, then each pythonpath entry, globs expanded."""
+    sys.argv = ["uwsgi"] + conf["pyargv"].split()
+    if "" in sys.path:
+        sys.path.remove("")  # what -c put there
+    entries = ["."]
+    for pattern in conf["pythonpath"] or ():
+        found = [pattern]
+        if any(mark in pattern for mark in "*?["):
+            from glob import glob
+
+            found = sorted(glob(pattern)) or [pattern]
+        entries += found
+    sys.path[:0] = entries
+
+
+def find(conf):
+    name = conf["callable"]
+    if conf["wsgi_file"]:
+        module = from_file(conf["wsgi_file"])
+    else:
+        path, _, after = conf["module"].partition(":")
+        name = after or name
+        module = __import__(path, fromlist=["application"])
+    if name:
+        return resolve(module, name)
+    for name in ("application", "app"):
+        app = getattr(module, name, None)
+        if app is not None:
+            return check(app, name)
+    raise AttributeError("cannot find a WSGI callable in %s: it has neither application nor app" % module.__name__)
+
+
+def resolve(module, name):
+    """The callable under a dotted name; `factory()` calls it, without arguments, for the application."""
+    called = name.endswith("()")
+    target = module
+    for part in name[:-2].split(".") if called else name.split("."):
+        target = getattr(target, part)
+    return check(target() if called else target, name)
+
+
+def check(app, name):
+    if not callable(app):
+        raise TypeError("cannot use %s as the application: %s is not callable" % (name, type(app).__name__))
+    return app
+
+
+def from_file(path):
+    """Imports a file under the module name uWSGI gives it, whatever the file is called."""
+    name = "uwsgi_file_" + "".join(c if c.isalnum() else "_" for c in path)
+    module = type(sys)(name)
+    module.__file__ = path
+    with open(path, "rb") as source:
+        code = compile(source.read(), path, "exec", dont_inherit=True)
+    sys.modules[name] = module
+    try:
+        exec(code, module.__dict__)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def missing(env, start_response):
+    """The application of a worker that has none."""
+    log("--- no python application found, check your startup logs for errors ---")
+    start_response("500 Internal Server Error", [("Content-Type", "text/plain")])
+    return [b"Internal Server Error"]

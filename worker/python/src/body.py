@@ -1,0 +1,221 @@
+"""wsgi.input: request bodies of a known length, of none, and decoded from chunks."""
+
+from _gowsgi.wire import CHUNK, InputError, InputTimeout
+
+MAX_CHUNK_LINE = 4096  # bytes of one chunk-size line with its extensions
+
+
+class NoBody(object):
+    """The input of a request without a body; one object serves all of them."""
+
+    __slots__ = ()
+    finished = True
+    broken = False
+
+    def read(self, size=-1):
+        return b""
+
+    def readline(self, size=-1):
+        return b""
+
+    def readlines(self, hint=-1):
+        return []
+
+    def __iter__(self):
+        return iter(())
+
+    def rest(self):
+        return b""
+
+
+class Input(object):
+    """A body of `length` bytes, of which `data` came together with the head."""
+
+    __slots__ = ("wire", "fd", "left", "data", "pos", "expects", "broken", "behind", "__weakref__")
+
+    def __init__(self, wire, fd, length, data=b"", expects=False):
+        self.wire = wire
+        self.fd = fd
+        self.left = length  # still to come from the descriptor
+        self.data = data  # received, from pos on not yet read by the application
+        self.pos = 0
+        self.expects = expects  # the client waits for "100 Continue"
+        self.broken = False
+        self.behind = b""  # bytes after the body: the next request of a kept connection
+        if data:
+            self._take(length)
+
+    def _take(self, length):
+        if len(self.data) > length:
+            self.behind = self.data[length:]
+            self.data = self.data[:length]
+        self.left = length - len(self.data)
+
+    @property
+    def finished(self):
+        """Whether nothing of the body is left in the socket."""
+        return not self.left
+
+    def rest(self):
+        """What came after the body, once that is finished."""
+        return self.behind
+
+    def _receive(self, size):
+        """At most size bytes of the stream; raises InputError when it ended or took too long."""
+        if self.broken:
+            raise InputError("error during read(%d) on wsgi.input" % size)
+        if self.expects:
+            self.expects = False
+            self.wire.send(self.fd, b"HTTP/1.1 100 Continue\r\n\r\n")
+        data = self.wire.more(self.fd, size)
+        if data:
+            return data
+        self.broken = True
+        if data is None:
+            raise InputTimeout("timeout during read(%d) on wsgi.input" % size)
+        raise InputError("error during read(%d) on wsgi.input" % size)
+
+    def _more(self, size):
+        """The next piece of the body, at most size bytes when the length is known; b"" at its end."""
+        if not self.left:
+            return b""
+        data = self._receive(min(size, self.left))
+        self.left -= len(data)
+        return data
+
+    def read(self, size=-1):
+        if size is None or size < 0:
+            size = 1 << 62
+        data, pos = self.data, self.pos
+        if len(data) - pos >= size:
+            self.pos = pos + size
+            return data[pos : pos + size]
+        parts = [data[pos:]]
+        size -= len(data) - pos
+        self.data, self.pos = b"", 0
+        while size:
+            data = self._more(min(size, CHUNK * 4))
+            if not data:
+                break
+            if len(data) > size:
+                self.data, self.pos = data, size
+                data = data[:size]
+            parts.append(data)
+            size -= len(data)
+        return b"".join(parts)
+
+    def readline(self, size=-1):
+        limit = 1 << 62 if size is None or size < 0 else size
+        parts = []
+        while limit:
+            if self.pos == len(self.data):
+                self.data, self.pos = self._more(CHUNK), 0
+                if not self.data:
+                    break
+            cut = self.data.find(b"\n", self.pos) + 1
+            end = min(cut or len(self.data), self.pos + limit)
+            parts.append(self.data[self.pos : end])
+            limit -= end - self.pos
+            self.pos = end
+            if end == cut:
+                break
+        return b"".join(parts)
+
+    def readlines(self, hint=-1):
+        lines = []
+        total = 0
+        for line in self:
+            lines.append(line)
+            total += len(line)
+            if hint and 0 < hint <= total:
+                break
+        return lines
+
+    def __iter__(self):
+        return iter(self.readline, b"")
+
+    def discard(self, limit):
+        """Reads off what is left, at most limit bytes; true when the body is finished then."""
+        self.data, self.pos = b"", 0
+        try:
+            while not self.finished and limit > 0 and not self.expects:
+                limit -= len(self._more(CHUNK))
+        except OSError:
+            return False
+        return self.finished
+
+
+class ChunkedInput(Input):
+    """A body in the chunked coding (RFC 9112, 7.1), read strictly: what is not exactly a chunk ends the connection."""
+
+    __slots__ = ("raw", "chunk", "ended", "max_trailer")
+
+    def __init__(self, wire, fd, data, expects, max_trailer):
+        Input.__init__(self, wire, fd, 0, b"", expects)
+        self.raw = data
+        self.chunk = 0  # bytes left of the current chunk
+        self.ended = False
+        self.max_trailer = max_trailer
+
+    @property
+    def finished(self):
+        return self.ended
+
+    def rest(self):
+        return self.raw
+
+    def _line(self, limit):
+        """One line without its CRLF."""
+        while True:
+            cut = self.raw.find(b"\n")
+            if cut >= 0:
+                line = self.raw[:cut]
+                self.raw = self.raw[cut + 1 :]
+                if line[-1:] != b"\r" or b"\r" in line[:-1]:
+                    self._refuse("a line in the chunked body does not end with CR LF")
+                return line[:-1]
+            if len(self.raw) > limit:
+                self._refuse("a line in the chunked body is longer than %d bytes" % limit)
+            self.raw += self._receive(CHUNK)
+
+    def _refuse(self, why):
+        self.broken = True
+        raise InputError("invalid chunked request body: " + why)
+
+    def _next_chunk(self):
+        line = self._line(MAX_CHUNK_LINE)
+        digits = line.partition(b";")[0].rstrip(b" \t")
+        if not 0 < len(digits) <= 15 or digits.strip(b"0123456789abcdefABCDEF"):
+            self._refuse("bad chunk size")
+        self.chunk = int(digits, 16)
+        if not self.chunk:
+            left = self.max_trailer
+            while line and left > 0:
+                line = self._line(left)
+                left -= len(line) + 2
+            if line:
+                self._refuse("the trailer is longer than %d bytes" % self.max_trailer)
+            self.ended = True
+
+    def _more(self, size):
+        if self.broken:
+            raise InputError("error during read(%d) on wsgi.input" % size)
+        if not self.chunk and not self.ended:
+            self._next_chunk()
+        if self.ended:
+            return b""
+        if not self.raw:
+            self.raw = self._receive(CHUNK)
+        data = self.raw[: self.chunk]
+        self.raw = self.raw[len(data) :]
+        self.chunk -= len(data)
+        if not self.chunk:
+            while len(self.raw) < 2:
+                self.raw += self._receive(CHUNK)
+            if self.raw[:2] != b"\r\n":
+                self._refuse("a chunk is longer than its size")
+            self.raw = self.raw[2:]
+        return data
+
+
+NO_BODY = NoBody()

@@ -1,0 +1,183 @@
+"""A core: one thread of a worker that accepts connections, runs the application and keeps its area of the board."""
+
+import sys
+from os import close, set_blocking
+from select import EPOLLIN, epoll
+from struct import Struct
+from time import monotonic
+
+from _gowsgi import board as fields
+from _gowsgi.runtime import log
+from _gowsgi.wire import Gone, InputError, wait
+
+EPOLLEXCLUSIVE = 1 << 28  # only one of the waiting workers is woken (epoll_ctl(2), Linux 4.5)
+BUDGET = 64  # connections taken in a row from one socket before the others and the lifeline are looked at
+
+finish = Struct("@QQQQIIQQ").pack_into
+first_look = Struct("@QQQQIIQQQQ").unpack_from
+
+
+class Core(object):
+    """The accept loop of one thread."""
+
+    def __init__(self, runtime, index):
+        self.runtime = runtime
+        self.index = index
+        self.app = runtime.app
+        self.request = None
+        self.parked = None  # http11.Parked, when there is an http11 socket
+        self.log_request = None
+        board = runtime.board
+        self.map = board.map
+        self.offset = board.core(runtime.slot, index)
+        (self.requests, self.exceptions, self.sent, self.running, _, _, _, self.average, self.write_errors,
+         self.read_errors) = first_look(self.map, self.offset)  # fmt: skip
+        # Single aligned stores: the master reads these two while they are written.
+        self.u64 = memoryview(board.map).cast("Q")
+        self.u32 = memoryview(board.map).cast("I")
+        self.start_index = (self.offset + fields.START) // 8
+        self.busy_index = (self.offset + fields.BUSY) // 4
+
+    def accepting(self, flag):
+        self.u32[(self.offset + fields.ACCEPTING) // 4] = flag
+
+    def run(self, listeners, watched):
+        """Serves until the runtime is told to stop.
+
+        listeners maps descriptors to Listener, watched maps other descriptors to functions that are called, without
+        arguments, when they become readable.
+        """
+        runtime = self.runtime
+        poller = epoll()
+        for fd in watched:
+            poller.register(fd, EPOLLIN)
+        for fd in listeners:
+            poller.register(fd, EPOLLIN | EPOLLEXCLUSIVE)
+        if self.parked is not None:
+            self.parked.start(poller)
+        self.accepting(1)
+        while not runtime.stopping:
+            timeout = -1 if self.parked is None else self.parked.sweep()
+            for fd, _ in poller.poll(timeout):
+                listener = listeners.get(fd)
+                if listener is not None:
+                    self.accept(listener)
+                elif fd in watched:
+                    watched[fd]()
+                else:
+                    self.parked.wake(fd)
+        self.accepting(0)
+        if self.parked is not None:
+            self.parked.stop()
+        poller.close()
+
+    def accept(self, listener):
+        """Takes connections from one socket while there are any, at most BUDGET, and serves each."""
+        runtime = self.runtime
+        accept = listener.accept
+        serve = listener.serve
+        kernel_timeouts = listener.kernel_timeouts
+        left = BUDGET
+        while left and not runtime.stopping:
+            left -= 1
+            try:
+                fd, peer = accept()
+            except BlockingIOError:
+                return
+            except OSError as err:
+                self.cannot_accept(err)
+                return
+            try:
+                if not kernel_timeouts:
+                    set_blocking(fd, False)
+                serve(fd, peer)
+            except Exception:  # a fault of the runtime's own ends one connection, never the worker
+                self.trace()
+                self.drop(fd)
+
+    def drop(self, fd):
+        try:
+            close(fd)
+        except OSError:
+            pass  # it was closed before the fault
+
+    def cannot_accept(self, err):
+        """Out of descriptors or memory: waits a little, or the loop would spin on a socket that stays readable."""
+        log("Cannot accept a connection: %s" % err.strerror)
+        if self.parked is None or not self.parked.shrink():
+            wait(2, 0, 0.1)
+
+    def answer(self, request):
+        """Runs the application for one request, sends the answer and writes down what it cost."""
+        began = monotonic()
+        self.u64[self.start_index] = int(began * 1e9)
+        self.u32[self.busy_index] = 1
+        self.request = request
+        result = None
+        try:
+            result = self.app(request.env, request.start_response)
+            request.respond(result)
+        except Gone as err:
+            self.client_gone(request, err)
+        except InputError as err:
+            self.body_failed(request, err)
+        except BaseException:  # SystemExit too: one request must not end a worker that has others to serve
+            self.app_failed(request)
+        if result is not None and type(result) is not list and hasattr(result, "close"):
+            try:
+                result.close()
+            except BaseException:
+                self.exceptions += 1
+                self.trace()
+        request.end()
+        usec = int((monotonic() - began) * 1000000)
+        self.requests += 1
+        self.sent += request.sent + len(request.head)
+        self.running += usec
+        self.average = (self.average + usec) >> 1
+        finish(self.map, self.offset, self.requests, self.exceptions, self.sent, self.running, 0, 1, 0, self.average)
+        if self.log_request is not None:
+            self.log_request(self, request, usec)
+        self.request = None
+
+    def client_gone(self, request, err):
+        self.write_errors += 1
+        self.u64[(self.offset + fields.WRITE_ERRORS) // 8] = self.write_errors
+        env = request.env
+        log(
+            "Client gone while the answer was written: %s during %s %s (%s)"
+            % (err.strerror, env["REQUEST_METHOD"], env.get("REQUEST_URI", ""), env.get("REMOTE_ADDR", ""))
+        )
+
+    def read_error(self):
+        self.read_errors += 1
+        self.u64[(self.offset + fields.READ_ERRORS) // 8] = self.read_errors
+
+    def body_failed(self, request, err):
+        self.read_error()
+        env = request.env
+        log("%s during %s %s (%s)" % (err, env["REQUEST_METHOD"], env.get("REQUEST_URI", ""), env.get("REMOTE_ADDR", "")))
+        request.fail(err.status)
+
+    def app_failed(self, request):
+        self.exceptions += 1
+        self.trace()
+        if self.runtime.conf["catch_exceptions"]:
+            from _gowsgi import failure
+
+            failure.show(request)
+        else:
+            request.fail("500 Internal Server Error")
+
+    def trace(self):
+        """Prints the traceback of the exception being handled, from the first frame that is not the runtime's."""
+        kind, value, tb = sys.exc_info()
+        first = tb
+        while first is not None and first.tb_frame.f_globals.get("__name__", "").startswith("_gowsgi"):
+            first = first.tb_next
+        try:
+            sys.excepthook(kind, value, first or tb)
+        except BaseException:
+            log("Cannot print the traceback of %s" % kind.__name__)
+        finally:
+            del tb, first

@@ -1,0 +1,163 @@
+"""The uwsgi protocol: one packet of variables for a request, the body behind it, a plain HTTP answer."""
+
+from os import close, read
+from time import monotonic
+
+from _gowsgi.body import NO_BODY, Input
+from _gowsgi.environ import scheme, trim_script_name
+from _gowsgi.request import Request
+from _gowsgi.runtime import log
+from _gowsgi.wire import report
+
+HEADER = 4  # modifier1, size (16 bits, little-endian), modifier2
+
+
+class PacketRequest(Request):
+    """A request of the uwsgi protocol."""
+
+    def end(self):
+        """Closes the connection, unless the body has to be read off first."""
+        if self.input.finished:
+            close(self.fd)
+            self.fd = -1
+
+
+class PacketProtocol(object):
+    """Serves the connections of one `socket`."""
+
+    def __init__(self, core, wire, base, objects, conf):
+        self.core = core
+        self.wire = wire
+        self.base = base  # the environ every request starts from
+        self.objects = objects  # what of it no client may replace
+        self.limit = conf["buffer_size"]
+        self.room = min(self.limit + HEADER, 16384)
+        self.post_buffering = conf["post_buffering"]
+        self.keep_packet = conf["log_requests"]
+
+    def serve(self, fd, peer):
+        """Reads one packet, runs the application and closes the connection."""
+        try:
+            data = read(fd, self.room)
+        except OSError:
+            data = b""
+        size = len(data) - HEADER
+        if size <= 0 or size < (data[1] | data[2] << 8) or not data[1] | data[2]:
+            data = self.complete(fd, peer, data)
+            if not data:
+                close(fd)
+                return
+        end = HEADER + (data[1] | data[2] << 8)
+        if end - HEADER > self.limit or data[0] != 0 and data[0] != 30:
+            self.refuse(fd, data)
+            return
+        env = self.parse(data, end)
+        if env is None:
+            log("invalid uwsgi request (current strsize: %d). skip." % (end - HEADER))
+            self.core.read_error()
+            close(fd)
+            return
+        if data[0]:
+            trim_script_name(env)
+        body = NO_BODY
+        length = env.get("CONTENT_LENGTH")
+        if length:
+            body = self.body(fd, peer, env, length, data[end:])
+            if body is None:
+                close(fd)
+                return
+        env["wsgi.input"] = body
+        request = PacketRequest(self.wire, fd, env, body)
+        if env["REQUEST_METHOD"] == "HEAD":
+            request.no_body = True
+        if self.keep_packet:
+            request.packet = data[:end]
+        self.core.answer(request)
+        if request.fd >= 0:
+            self.wire.linger(fd)
+            close(fd)
+
+    def parse(self, data, end):
+        """The environ of the packet data[4:end], None when its lengths do not add up."""
+        env = self.base.copy()
+        text = data.decode("latin-1")
+        i = HEADER
+        try:
+            while i < end:
+                size = data[i]
+                if data[i + 1]:
+                    size |= data[i + 1] << 8
+                i += 2
+                j = i + size
+                key = text[i:j]
+                size = data[j]
+                if data[j + 1]:
+                    size |= data[j + 1] << 8
+                j += 2
+                i = j + size
+                env[key] = text[j:i]
+        except IndexError:
+            return None
+        # A length that reaches too far carries i beyond the end, whatever it met there.
+        if i != end or "" in env:
+            return None
+        if "wsgi." in text or "uwsgi." in text:
+            env.update(self.objects)
+        if "HTTP_CONTENT_LENGTH" in env:
+            del env["HTTP_CONTENT_LENGTH"]
+        if "HTTP_CONTENT_TYPE" in env:
+            del env["HTTP_CONTENT_TYPE"]
+        if "HTTPS" in env or "HTTP_X_FORWARDED_PROTO" in env or "UWSGI_SCHEME" in env:
+            scheme(env)
+        return env
+
+    def complete(self, fd, peer, data):
+        """Waits for the rest of a packet that did not come in one piece; b"" when it is not worth an answer."""
+        deadline = monotonic() + self.wire.seconds
+        while True:
+            need = HEADER
+            if len(data) >= HEADER:
+                size = data[1] | data[2] << 8
+                if size > self.limit:
+                    return data
+                need += size
+                if len(data) >= need:
+                    if size:
+                        return data
+                    log("Empty python request. skip.")
+                    return b""
+            more = self.wire.more(fd, need - len(data), deadline)
+            if more is None:
+                report("timeout: no whole uwsgi packet came within %d seconds" % self.wire.seconds, peer)
+            elif not more and data:
+                report("the client closed in the middle of a uwsgi packet", peer)
+            if not more:
+                if data or more is None:
+                    self.core.read_error()
+                return b""
+            data += more
+
+    def refuse(self, fd, data):
+        size = data[1] | data[2] << 8
+        if size > self.limit:
+            log("invalid request block size: %d (max %d)...skip" % (size, self.limit))
+        else:
+            log("-- unavailable modifier requested: %d --" % data[0])
+        self.core.read_error()
+        close(fd)
+
+    def body(self, fd, peer, env, length, data):
+        """The wsgi.input of a request with a CONTENT_LENGTH; None when that is no number or the body stays away."""
+        if not length.isdecimal():
+            report("invalid CONTENT_LENGTH %.40r" % length, peer)
+            self.core.read_error()
+            return None
+        size = int(length)
+        if not size:
+            return NO_BODY
+        body = Input(self.wire, fd, size, data)
+        if self.post_buffering:
+            from _gowsgi import buffered
+
+            return buffered.body(body, self.post_buffering, self.core, peer)
+        return body

@@ -1,0 +1,140 @@
+"""Reading and writing accepted connections as raw descriptors, with time limits.
+
+Linux copies SO_RCVTIMEO and SO_SNDTIMEO of a listening TCP socket to the sockets accepted from it, so for those the
+kernel keeps the time and EAGAIN means that it is over. A unix socket is made by the connecting side and inherits nothing:
+there the descriptor is switched to non-blocking and EAGAIN means "wait with poll(2)".
+"""
+
+from os import read, write
+from select import POLLIN, POLLOUT, poll
+from time import monotonic
+
+from _socket import AF_UNIX, SHUT_WR, SOCK_STREAM, socket
+
+from _gowsgi.runtime import log
+
+CHUNK = 65536
+
+
+class Gone(OSError):
+    """The client closed the connection or stopped taking data: nothing more can be sent."""
+
+
+class InputError(OSError):
+    """The request body did not come as announced. `status` is what a client that still listens is told."""
+
+    status = "400 Bad Request"
+
+
+class InputTimeout(InputError):
+    status = "408 Request Timeout"
+
+
+class Wire(object):
+    """How the connections of one listening socket are read and written."""
+
+    def __init__(self, seconds, kernel_timeouts):
+        self.seconds = seconds
+        self.kernel_timeouts = kernel_timeouts
+
+    def more(self, fd, size, deadline=None):
+        """Reads at most size bytes; b"" at the end of the stream or when it broke, None when the time is over.
+
+        The time is socket-timeout, or what is left of it until deadline (monotonic seconds).
+        """
+        while True:
+            if deadline is not None:
+                left = deadline - monotonic()
+                if left <= 0 or not wait(fd, POLLIN, left):
+                    return None
+            try:
+                return read(fd, size)
+            except BlockingIOError:
+                if self.kernel_timeouts or not wait(fd, POLLIN, self.seconds):
+                    return None
+            except OSError:
+                return b""
+
+    def send(self, fd, data):
+        """Writes all of data or raises Gone."""
+        done = 0
+        view = data
+        while True:
+            try:
+                done += write(fd, view)
+            except BlockingIOError:
+                if self.kernel_timeouts or not wait(fd, POLLOUT, self.seconds):
+                    raise Gone(0, "the client took nothing for %d seconds" % self.seconds)
+            except OSError as err:
+                raise Gone(err.errno, err.strerror)
+            if done == len(data):
+                return
+            view = memoryview(data)[done:]
+
+    def send_file(self, fd, source, offset, count):
+        """Sends count bytes of a regular file from offset; returns what was sent, less only when the file shrank."""
+        from os import sendfile
+
+        done = 0
+        while done < count:
+            try:
+                sent = sendfile(fd, source, offset + done, min(count - done, 1 << 30))
+            except BlockingIOError:
+                if self.kernel_timeouts or not wait(fd, POLLOUT, self.seconds):
+                    raise Gone(0, "the client took nothing for %d seconds" % self.seconds)
+                continue
+            except OSError as err:
+                raise Gone(err.errno, err.strerror)
+            if not sent:
+                break
+            done += sent
+        return done
+
+    def linger(self, fd):
+        """Ends the sending side and reads on until the client closes, at most socket-timeout seconds.
+
+        Closing a socket that holds unread data sends a reset, which may destroy the answer before it is read
+        (RFC 9112, 9.6).
+        """
+        deadline = monotonic() + self.seconds
+        try:
+            sock = socket(AF_UNIX, SOCK_STREAM, 0, fd)  # shutdown(2) does not care which family it is told
+            try:
+                sock.shutdown(SHUT_WR)
+            finally:
+                sock.detach()
+        except OSError:
+            return
+        while self.more(fd, CHUNK, deadline):
+            pass
+
+
+def wait(fd, events, seconds):
+    """poll(2) on one descriptor; false when the time is over."""
+    poller = poll()
+    poller.register(fd, events)
+    return bool(poller.poll(max(0, int(seconds * 1000))))
+
+
+def file_span(filelike):
+    """(descriptor, offset, count) of an open regular file from its current position, None for anything else."""
+    from os import fstat
+    from stat import S_ISREG
+
+    try:
+        fd = filelike.fileno()
+        info = fstat(fd)
+        if not S_ISREG(info.st_mode):
+            return None
+        offset = filelike.tell()
+        if not isinstance(offset, int) or offset < 0:
+            return None
+    except Exception:  # a file-like object may raise what it likes for what it is not
+        return None
+    return fd, offset, max(0, info.st_size - offset)
+
+
+def report(text, peer):
+    """Logs why a connection was ended; one line, whatever the client sent."""
+    log("%s (client %s)" % (text, peer or "unix"))
+

@@ -1,0 +1,157 @@
+"""A worker process: signals, listening sockets, cores, and the end."""
+
+import os
+import sys
+from _signal import SIGHUP, SIGINT, SIGTERM, set_wakeup_fd, signal
+
+from _socket import AF_INET, AF_INET6, AF_UNIX, SO_RCVTIMEO, SOCK_STREAM, SOL_SOCKET, socket
+
+from _gowsgi import environ, runtime
+from _gowsgi.core import Core
+from _gowsgi.runtime import log
+from _gowsgi.wire import Wire
+
+GRACEFUL, ENDED, FAILED_APP = 17, 30, 22  # exit codes, uWSGI's
+FAMILIES = {"inet": AF_INET, "inet6": AF_INET6, "unix": AF_UNIX}
+
+
+def preload(conf):
+    """Imports in the zygote what the workers of this configuration need."""
+    protos = {listener["proto"] for listener in conf["sockets"]}
+    if "uwsgi" in protos:
+        import _gowsgi.packet
+    if "http" in protos or "http11" in protos:
+        import _gowsgi.http
+    if "http11" in protos:
+        import _gowsgi.http11  # noqa: F401
+    if conf["log_requests"]:
+        import _gowsgi.requestlog  # noqa: F401
+    if conf["threads"] > 1:
+        import threading  # noqa: F401
+
+
+class Listener(object):
+    """A listening socket as one core uses it."""
+
+    def __init__(self, core, conf, listener, fixed):
+        sock = socket(FAMILIES[listener["family"]], SOCK_STREAM, 0, listener["fd"])
+        sock.settimeout(0)  # an application's socket.setdefaulttimeout() must not reach it
+        self.sock = sock
+        self.accept = sock._accept
+        limit = sock.getsockopt(SOL_SOCKET, SO_RCVTIMEO, 16)
+        self.kernel_timeouts = listener["family"] != "unix" and any(limit)
+        wire = Wire(conf["socket_timeout"], self.kernel_timeouts)
+        base = environ.base(fixed, conf, listener)
+        if listener["proto"] == "uwsgi":
+            from _gowsgi.packet import PacketProtocol as Protocol
+        elif listener["proto"] == "http":
+            from _gowsgi.http import HttpProtocol as Protocol
+        elif listener["proto"] == "http11":
+            from _gowsgi.http11 import Http11Protocol as Protocol
+        else:
+            raise ValueError("cannot serve protocol %r" % listener["proto"])
+        self.serve = Protocol(core, wire, base, fixed, conf).serve
+
+
+def main(rt, slot):
+    """Serves as worker `slot`; returns the exit code. Runs in the forked child."""
+    conf = rt.conf
+    rt.slot = slot
+    runtime.refresh_pid()
+    stop_read, stop_write = os.pipe()
+    wake_read, wake_write = os.pipe()
+    os.set_blocking(wake_read, False)
+    os.set_blocking(wake_write, False)
+
+    def stop(number, frame):
+        if not rt.stopping:
+            rt.stopping = True
+            os.close(stop_write)  # end of file wakes every core, now and later
+
+    def leave(number, frame):
+        os._exit(ENDED)
+
+    signal(SIGINT, leave)
+    signal(SIGTERM, leave)
+    signal(SIGHUP, stop)
+    set_wakeup_fd(wake_write)
+    if conf["lazy_apps"]:
+        from _gowsgi import application
+
+        if not application.load(rt) and conf["need_app"]:
+            return FAILED_APP
+    ok = rt.app is not None
+    if not ok:
+        from _gowsgi.application import missing
+
+        rt.app = missing
+    rt.cores = [Core(rt, index) for index in range(conf["threads"])]
+    # Signals arrive between two bytecodes of the main thread; one that comes just before epoll_wait(2) would wait for
+    # the next connection if this pipe did not wake it.
+    watched = {stop_read: nothing, wake_read: lambda: drain(wake_read), conf["fds"]["lifeline"]: lambda: orphaned(rt)}
+    rt.send("ready %d %d %d" % (slot, rt.pid, ok))
+    serve(rt, watched, stop_read)
+    return end(rt)
+
+
+def serve(rt, watched, stop_read):
+    """Runs the cores until the worker is told to stop."""
+    conf = rt.conf
+    threads = []
+    for core in rt.cores:
+        if conf["log_requests"]:
+            from _gowsgi import requestlog
+
+            core.log_request = requestlog.choose(conf)
+        fixed = environ.objects(rt, core.index)
+        listeners = {entry["fd"]: Listener(core, conf, entry, fixed) for entry in conf["sockets"]}
+        if core.index:
+            import threading
+
+            name = "uWSGIWorker%dCore%d" % (rt.slot, core.index)
+            threads.append(threading.Thread(target=core.run, args=(listeners, {stop_read: nothing}), name=name))
+            threads[-1].start()
+        else:
+            first = listeners
+    rt.cores[0].run(first, watched)
+    for thread in threads:
+        thread.join()
+
+
+def nothing():
+    """The descriptor only had to wake the loop."""
+
+
+def drain(fd):
+    try:
+        while os.read(fd, 512):
+            pass
+    except OSError:
+        pass
+
+
+def orphaned(rt):
+    """End of file on the lifeline: nobody would stop or replace this worker any more."""
+    log("uWSGI worker %d screams: UAAAAAAH my master disconnected: i will kill myself !!!" % rt.slot)
+    rt.stopping = True
+
+
+def end(rt):
+    """Joins the application's threads, runs its exit handlers as a normal end of Python does, and flushes."""
+    import atexit
+
+    threading = sys.modules.get("threading")
+    try:
+        if threading is not None:
+            threading._shutdown()
+        atexit._run_exitfuncs()
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            pass
+    return GRACEFUL
+
+

@@ -1,0 +1,102 @@
+"""The zygote: imports the application once and forks workers when the master asks for one."""
+
+import gc
+import os
+import sys
+from time import monotonic, time
+
+from _socket import AF_UNIX, SOCK_SEQPACKET, socket
+
+from _gowsgi import runtime
+from _gowsgi.board import Board
+from _gowsgi.runtime import log
+
+
+def main(conf):
+    """Runs until the master says quit or is gone."""
+    rt = runtime.current
+    prepare(rt, conf)
+    ok, usec = True, 0
+    if not conf["lazy_apps"]:
+        from _gowsgi import application
+
+        began = monotonic()
+        ok = application.load(rt)
+        usec = int((monotonic() - began) * 1000000)
+    from _gowsgi import worker  # compiled here once, not in every worker
+
+    worker.preload(conf)
+    gc.collect()
+    if hasattr(gc, "freeze"):
+        gc.freeze()  # keeps the collector from touching, and so copying, pages shared with the workers (Python 3.7)
+    if not rt.send("loaded %d %d" % (ok, usec)):
+        return
+    while True:
+        try:
+            words = rt.channel.recv(4096).decode("ascii").split(" ")
+        except ConnectionError:
+            break
+        if words[0] == "fork":
+            fork(rt, int(words[1]), words[2])
+        elif words[0] in ("quit", ""):
+            break
+    flush()
+    os._exit(0)  # exit handlers belong to the workers: the zygote never served
+
+
+def prepare(rt, conf):
+    rt.conf = conf
+    rt.started = int(time())
+    runtime.refresh_pid()
+    fds = conf["fds"]
+    for fd in [fds["channel"], fds["board"], fds["lifeline"]] + [s["fd"] for s in conf["sockets"]]:
+        os.set_inheritable(fd, False)  # a program the application starts has no business with them
+    rt.channel = socket(AF_UNIX, SOCK_SEQPACKET, 0, fds["channel"])
+    rt.board = Board(fds["board"])
+    os.close(fds["board"])
+    from _gowsgi.lazyapi import LazyModule
+
+    sys.modules["uwsgi"] = LazyModule("uwsgi")
+
+
+def flush():
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            pass  # closed, replaced or gone: nothing left to do
+
+
+def fork(rt, slot, seq):
+    """Forks a worker through an intermediate child, so that the worker's parent becomes the master.
+
+    The worker starts only when the intermediate has told its pid to the master: its own `ready` must not come first.
+    """
+    flush()
+    try:
+        pid = os.fork()
+    except OSError as err:
+        log("Cannot fork worker %d: %s" % (slot, err.strerror))
+        return
+    if pid:
+        os.waitpid(pid, 0)
+        return
+    status = 1
+    try:
+        gate, gate_end = os.pipe()
+        pid = os.fork()
+        if not pid:
+            os.close(gate_end)
+            os.read(gate, 1)
+            os.close(gate)
+            from _gowsgi import worker
+
+            status = worker.main(rt, slot)
+        elif rt.send("forked %d %s %d" % (slot, seq, pid)):
+            status = 0
+    except OSError as err:
+        log("Cannot start worker %d: %s" % (slot, err.strerror))
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(status)
