@@ -1,0 +1,165 @@
+package jail
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"syscall"
+)
+
+// MessageType is the kind of a frame on the control socket.
+type MessageType string
+
+// Who sends what is told in docs/architecture.md, seam 1.
+const (
+	MsgBoot       MessageType = "boot"
+	MsgStepFailed MessageType = "step_failed"
+	MsgEntered    MessageType = "entered"
+	MsgReady      MessageType = "ready"
+	MsgAppFailed  MessageType = "app_failed"
+	MsgAsked      MessageType = "asked"
+	MsgNote       MessageType = "note"
+	MsgLeave      MessageType = "leave"
+)
+
+var messageTypes = []MessageType{MsgBoot, MsgStepFailed, MsgEntered, MsgReady, MsgAppFailed, MsgAsked, MsgNote, MsgLeave}
+
+// Action is what a signal or the app inside the jail asked for (MsgAsked).
+type Action string
+
+const (
+	AskReload       Action = "reload"
+	AskStop         Action = "stop"
+	AskBrutalStop   Action = "brutal-stop"
+	AskBrutalReload Action = "brutal-reload"
+)
+
+// Message is one frame. Which fields it has depends on its type.
+type Message struct {
+	Type MessageType `json:"type"`
+
+	Generation uint64          `json:"generation,omitempty"` // boot
+	Spec       *Spec           `json:"spec,omitempty"`       // boot
+	Payload    json.RawMessage `json:"payload,omitempty"`    // boot
+
+	Step  string        `json:"step,omitempty"`  // step_failed
+	Arg   string        `json:"arg,omitempty"`   // step_failed
+	Errno syscall.Errno `json:"errno,omitempty"` // step_failed; 0: no system call failed
+
+	Message string `json:"message,omitempty"` // step_failed, app_failed: one line for a person
+
+	Audit   *Audit `json:"audit,omitempty"`   // entered
+	Workers int    `json:"workers,omitempty"` // ready
+	Action  Action `json:"action,omitempty"`  // asked
+
+	Event string `json:"event,omitempty"` // note
+	Slot  int    `json:"slot,omitempty"`  // note
+	PID   int    `json:"pid,omitempty"`   // note: as the jail sees it
+	Cause string `json:"cause,omitempty"` // note
+
+	Brutal  bool  `json:"brutal,omitempty"`   // leave
+	MercyMS int64 `json:"mercy_ms,omitempty"` // leave: milliseconds
+}
+
+// The longest frames, in bytes without the length before them.
+const (
+	maxBoot  = 16 << 20
+	maxFrame = 64 << 10
+)
+
+// ErrFrame is the root of every error about a frame that breaks the protocol; the connection is of no use afterwards.
+var ErrFrame = errors.New("malformed control frame")
+
+// Conn is one end of the control socket. Send may be called from several goroutines, Recv from one. Close ends both.
+type Conn struct {
+	file  *os.File
+	limit int // of the next frame received
+}
+
+// newConn takes the non-blocking stream socket; expectBoot is for the end whose first frame may be as long as a boot.
+func newConn(file *os.File, expectBoot bool) *Conn {
+	c := &Conn{file: file, limit: maxFrame}
+	if expectBoot {
+		c.limit = maxBoot
+	}
+	return c
+}
+
+// Close closes the socket; a Recv that waits returns os.ErrClosed.
+func (c *Conn) Close() error { return c.file.Close() }
+
+// Send writes one frame whole.
+func (c *Conn) Send(m Message) error {
+	frame, err := encodeFrame(m)
+	if err != nil {
+		return err
+	}
+	// One Write call: os.File keeps it in one piece against another goroutine's.
+	if _, err := c.file.Write(frame); err != nil {
+		return fmt.Errorf("cannot send %s: %w", m.Type, err)
+	}
+	return nil
+}
+
+// Recv waits for the next frame. io.EOF means that the other side is gone, in the middle of a frame or not.
+func (c *Conn) Recv() (Message, error) {
+	limit := c.limit
+	c.limit = maxFrame
+	return decodeFrame(c.file, limit)
+}
+
+func encodeFrame(m Message) ([]byte, error) {
+	body, err := json.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("cannot encode %s: %w", m.Type, err)
+	}
+	limit := maxFrame
+	if m.Type == MsgBoot {
+		limit = maxBoot
+	}
+	if len(body) > limit {
+		return nil, fmt.Errorf("cannot send %s: %d bytes, the limit is %d: %w", m.Type, len(body), limit, ErrFrame)
+	}
+	frame := make([]byte, 4, 4+len(body))
+	binary.LittleEndian.PutUint32(frame, uint32(len(body)))
+	return append(frame, body...), nil
+}
+
+func decodeFrame(r io.Reader, limit int) (Message, error) {
+	var head [4]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return Message{}, gone(err)
+	}
+	size := binary.LittleEndian.Uint32(head[:])
+	if uint64(size) > uint64(limit) {
+		return Message{}, fmt.Errorf("cannot receive a frame of %d bytes, the limit is %d: %w", size, limit, ErrFrame)
+	}
+	// Grown as the bytes come in: a length costs nothing that was not sent.
+	body, err := io.ReadAll(io.LimitReader(r, int64(size)))
+	if err != nil {
+		return Message{}, gone(err)
+	}
+	if len(body) < int(size) {
+		return Message{}, io.EOF
+	}
+	var m Message
+	if err := json.Unmarshal(body, &m); err != nil {
+		return Message{}, fmt.Errorf("cannot decode a frame: %w: %v", ErrFrame, err)
+	}
+	if !slices.Contains(messageTypes, m.Type) {
+		return Message{}, fmt.Errorf("cannot use a frame of type %q: %w", m.Type, ErrFrame)
+	}
+	return m, nil
+}
+
+// gone makes io.EOF of the ways in which a stream ends: a peer that closed with bytes unread is ECONNRESET (unix(7)).
+func gone(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
+		return io.EOF
+	}
+	return fmt.Errorf("cannot receive: %w", err)
+}

@@ -1,0 +1,126 @@
+package jail
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// sysProcAttr says how the child is cloned. It never sets Pdeathsig: that signal follows the thread that forked, which may end while the
+// process lives (golang.org/issue/27505); the master notices the end of its parent on the control socket.
+func (s *Spec) sysProcAttr(pidfd *int) *syscall.SysProcAttr {
+	sys := &syscall.SysProcAttr{
+		Cloneflags: s.cloneFlags(),
+		Setsid:     true, // no controlling terminal to push characters into (TIOCSTI, CVE-2017-5226)
+		PidFD:      pidfd,
+	}
+	if !s.has(NSUser) {
+		return sys
+	}
+	sys.UidMappings, sys.GidMappings = sysMap(s.UIDMap), sysMap(s.GIDMap)
+	sys.GidMappingsEnableSetgroups = !s.SetgroupsDenied
+	if mapsInside(s.UIDMap, 0) {
+		// The exec keeps the capabilities of uid 0; before this the child has the id 65534 of one that is not mapped.
+		sys.Credential = &syscall.Credential{Uid: 0, Gid: 0, NoSetGroups: s.SetgroupsDenied || !mapsInside(s.GIDMap, 0)}
+	} else {
+		// Any other uid loses its capabilities at exec unless they are ambient (capabilities(7)).
+		for _, c := range setupCaps(s) {
+			sys.AmbientCaps = append(sys.AmbientCaps, uintptr(c))
+		}
+	}
+	return sys
+}
+
+func sysMap(maps []IDMap) []syscall.SysProcIDMap {
+	var out []syscall.SysProcIDMap
+	for _, m := range maps {
+		out = append(out, syscall.SysProcIDMap{ContainerID: m.Inside, HostID: m.Outside, Size: m.Size})
+	}
+	return out
+}
+
+// mapsInside tells whether the id exists inside the user namespace.
+func mapsInside(maps []IDMap, id int) bool {
+	return slices.ContainsFunc(maps, func(m IDMap) bool { return id >= m.Inside && id < m.Inside+m.Size })
+}
+
+// forkExec forks from a thread that then ends, so that what belongs to a thread can be prepared on it and is inherited by every thread of
+// the child: the session keyring and the bounding set.
+func forkExec(spec *Spec, exe int, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
+	// Above every number the fork code may dup to, or the binary's descriptor would be overwritten in the child before the exec.
+	highest := uintptr(len(attr.Files))
+	for _, fd := range attr.Files {
+		highest = max(highest, fd)
+	}
+	exe, err = unix.FcntlInt(uintptr(exe), unix.F_DUPFD_CLOEXEC, int(highest)+2*len(attr.Files)+2)
+	if err != nil {
+		return 0, newStepError(Step{Name: "descriptors"}, fmt.Errorf("cannot move the binary's descriptor: %w", err))
+	}
+	defer unix.Close(exe)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
+		if err = spec.prepareThread(); err != nil {
+			return
+		}
+		pid, err = syscall.ForkExec("/proc/self/fd/"+strconv.Itoa(exe), argv, attr)
+		if err != nil {
+			step := Step{Name: "clone", Arg: spec.namespaceList()}
+			err = newStepError(step, fmt.Errorf("cannot start the master in new namespaces: %w", err))
+		}
+	}()
+	<-done
+	return pid, err
+}
+
+// prepareThread gives the calling thread, and so the child, a keyring of its own and takes from the bounding set what neither building the
+// jail nor the app needs. A user namespace starts with a full bounding set, so there the child does it.
+func (s *Spec) prepareThread() error {
+	if s.guarded(GuardKeyring) {
+		// An anonymous one, which nobody can join by name (keyctl(2) KEYCTL_JOIN_SESSION_KEYRING).
+		_, _, errno := unix.RawSyscall(unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0)
+		switch errno {
+		case 0:
+		case unix.ENOSYS, unix.EPERM: // no keyrings in this kernel, or an outer container's seccomp list
+			s.Missing = append(s.Missing, string(GuardKeyring)+": "+errno.Error())
+		default:
+			return newStepError(Step{Name: string(GuardKeyring)}, fmt.Errorf("cannot join a new session keyring: %w", errno))
+		}
+	}
+	if s.guarded(GuardCaps) && !s.has(NSUser) && unix.Geteuid() == 0 {
+		keep, err := s.keptCaps()
+		if err != nil {
+			return newStepError(Step{Name: string(GuardCaps)}, err)
+		}
+		for _, c := range setupCaps(s) {
+			keep |= 1 << c
+		}
+		if err := dropBounding(keep, func(c uintptr) error { return unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0) }); err != nil {
+			return newStepError(Step{Name: string(GuardCaps)}, err)
+		}
+	}
+	return nil
+}
+
+// dropBounding takes every capability this kernel knows out of the bounding set, but those kept.
+func dropBounding(keep uint64, drop func(uintptr) error) error {
+	for c := uintptr(0); c < 64; c++ {
+		in, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0)
+		if errors.Is(err, unix.EINVAL) {
+			return nil // past the last one
+		}
+		if in == 0 || keep&(1<<c) != 0 {
+			continue
+		}
+		if err := drop(c); err != nil {
+			return fmt.Errorf("cannot drop capability %d from the bounding set: %w", c, err)
+		}
+	}
+	return nil
+}

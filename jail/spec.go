@@ -1,0 +1,84 @@
+package jail
+
+import "slices"
+
+// RootKind says what the jail sees as "/".
+type RootKind string
+
+const (
+	RootNone RootKind = ""       // the host's root stays
+	RootDir  RootKind = "rootfs" // a directory of the host with a whole system in it (namespace = /dir)
+	RootHost RootKind = "host"   // built on the fly from the host's /usr and /etc (namespace = @host)
+)
+
+// Root is the jail's "/".
+type Root struct {
+	Kind       RootKind    `json:"kind,omitempty"`
+	Path       string      `json:"path,omitempty"`        // RootDir: the directory, absolute
+	KeepMounts []KeepMount `json:"keep_mounts,omitempty"` // bound into the jail, in order
+	AppDirs    []string    `json:"app_dirs,omitempty"`    // RootHost: seen read-only at their own path, absolute
+}
+
+// KeepMount is a path of the host that is seen in the jail, without what is mounted below it (in a user namespace of its own: with it,
+// because the kernel does not let mounts be taken apart there).
+type KeepMount struct {
+	Source string `json:"source"`           // on the host, absolute
+	Target string `json:"target,omitempty"` // in the jail, absolute and existing; empty: Source without the path of the rootfs before it
+}
+
+// IDMap maps Size user or group ids from Inside (in the jail) to Outside, as a line of /proc/PID/uid_map (user_namespaces(7)).
+type IDMap struct {
+	Inside  int `json:"inside"`
+	Outside int `json:"outside"`
+	Size    int `json:"size"`
+}
+
+// Creds is who the master becomes. Numbers or names; names are looked up in /etc/passwd and /etc/group inside the jail.
+type Creds struct {
+	UID          string   `json:"uid,omitempty"`
+	GID          string   `json:"gid,omitempty"`           // empty with a UID: the primary group of its passwd entry
+	AddGIDs      []string `json:"add_gids,omitempty"`      // supplementary groups beside those of /etc/group
+	NoInitgroups bool     `json:"no_initgroups,omitempty"` // no supplementary groups from /etc/group
+}
+
+// Guard names one of the closed doors of a jail with its own root. All are shut unless Spec.GuardsOff names them.
+type Guard string
+
+const (
+	GuardNoNewPrivs Guard = "no-new-privs" // no setuid or file capability takes effect (prctl(2) PR_SET_NO_NEW_PRIVS)
+	GuardCaps       Guard = "caps"         // inheritable, ambient and bounding capabilities are what Spec.Caps says
+	GuardKeyring    Guard = "keyring"      // a session keyring of its own
+	GuardProc       Guard = "proc"         // the parts of /proc that are the host's are hidden or read-only
+	GuardDev        Guard = "dev"          // a minimal /dev; no device nodes elsewhere
+	GuardSeccomp    Guard = "seccomp"      // the list of refused system calls
+	GuardLandlock   Guard = "landlock"     // Landlock scopes and, with RootHost, write rules
+	GuardDump       Guard = "dump"         // the master is not dumpable: no ptrace, /proc/PID/mem or core of it
+)
+
+// Guards lists all of them, in the order in which they are shut.
+var Guards = []Guard{GuardKeyring, GuardProc, GuardDev, GuardCaps, GuardNoNewPrivs, GuardLandlock, GuardSeccomp, GuardDump}
+
+// Spec is a jail as data. It can be written as JSON, and nothing else decides what Enter does.
+type Spec struct {
+	Namespaces []Namespace `json:"namespaces,omitempty"`
+	Hostname   string      `json:"hostname,omitempty"`
+	Root       Root        `json:"root"`
+	UIDMap     []IDMap     `json:"uid_map,omitempty"`
+	GIDMap     []IDMap     `json:"gid_map,omitempty"`
+	Creds      Creds       `json:"creds"`
+	Chdir      string      `json:"chdir,omitempty"` // inside the jail, after the uid is dropped
+	Umask      *int        `json:"umask,omitempty"`
+	Caps       []string    `json:"caps,omitempty"`       // capabilities kept, by name without CAP_ ("net_bind_service")
+	GuardsOff  []Guard     `json:"guards_off,omitempty"` // doors left open
+
+	// The rest is filled in by Start.
+	Outside         map[Namespace]uint64 `json:"outside,omitempty"`          // the parent's namespaces: inodes of /proc/self/ns
+	SetgroupsDenied bool                 `json:"setgroups_denied,omitempty"` // an unprivileged gid map: setgroups(2) is refused by the kernel
+	Missing         []string             `json:"missing,omitempty"`          // guards this kernel does not have, and why
+	Fault           string               `json:"fault,omitempty"`            // tests: the step that fails ("NAME") or kills the process ("NAME!")
+}
+
+// guarded tells whether the door is shut: the jail has its own root and the guard was not turned off.
+func (s *Spec) guarded(g Guard) bool {
+	return s.Root.Kind != RootNone && !slices.Contains(s.GuardsOff, g)
+}

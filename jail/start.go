@@ -1,0 +1,168 @@
+package jail
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// The descriptors of a new master, in the order in which Start hands them over (seam 1).
+const (
+	FDControl   = 3 // the control socket
+	FDBoard     = 4 // the scoreboard
+	FDListeners = 5 // the first listening socket
+)
+
+// Command is what Start starts. The files stay the caller's.
+type Command struct {
+	Spec       Spec
+	Role       string     // the hidden first argument of our own binary: "@master"
+	Generation uint64     // goes into the boot
+	Payload    any        // goes into the boot as JSON; opaque here
+	Board      *os.File   // becomes FDBoard; nil: /dev/null
+	Listeners  []*os.File // become FDListeners and on, non-blocking
+	Log        *os.File   // becomes 1 and 2; nil: our own standard error
+	Env        []string   // the whole environment
+}
+
+// Process is a started master, seen from the parent.
+type Process struct {
+	PID        int   // as the parent sees it
+	Conn       *Conn // the control socket; what was sent before the end is still read after it
+	Generation uint64
+	Spec       Spec // what was sent: the asked one, completed
+
+	pidfd int
+}
+
+// Kill sends SIGKILL; with a pid namespace everything in the jail dies with it. A process that was already reaped is not mistaken for
+// another one (pidfd_send_signal(2)).
+func (p *Process) Kill() {
+	if p.pidfd >= 0 {
+		_ = unix.PidfdSendSignal(p.pidfd, unix.SIGKILL, nil, 0)
+	}
+}
+
+// Close gives back what the parent holds of the process: the control socket (so the master ends, if it lives) and the pidfd.
+func (p *Process) Close() {
+	p.Conn.Close()
+	if p.pidfd >= 0 {
+		unix.Close(p.pidfd)
+		p.pidfd = -1
+	}
+}
+
+// Start clones and executes our own binary in the namespaces of the spec and sends it the boot. It does not wait for the answer: the first
+// message on Process.Conn is `entered` or `step_failed`, or there is end of file. The process is the caller's child, to be reaped by it.
+//
+// Every descriptor of the calling process from 3 on is made close-on-exec, so that nothing a launcher leaked reaches the jail
+// (CVE-2024-21626). The error is a *StepError when cloning or preparing failed.
+func Start(c Command) (*Process, error) {
+	spec := c.Spec.complete(unix.Geteuid(), unix.Getegid())
+	if err := spec.Validate(); err != nil {
+		return nil, &StepError{Step: "validate", Err: err}
+	}
+	payload, err := json.Marshal(c.Payload)
+	if err != nil {
+		return nil, &StepError{Step: "boot", Err: fmt.Errorf("cannot encode the payload: %w", err)}
+	}
+	if spec.Outside, err = namespaceInodes(); err != nil {
+		return nil, newStepError(Step{Name: "namespaces"}, err)
+	}
+	if fault := faultFromEnv(); fault != "" {
+		spec.Fault = fault
+	}
+	exe, _, err := executable()
+	if err != nil {
+		return nil, newStepError(Step{Name: "executable"}, err)
+	}
+	defer unix.Close(exe)
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, newStepError(Step{Name: "control"}, fmt.Errorf("cannot make the control socket: %w", err))
+	}
+	defer unix.Close(pair[1])
+	conn := newConn(os.NewFile(uintptr(pair[0]), "control"), false)
+	p := &Process{Conn: conn, Generation: c.Generation, pidfd: -1}
+	if err := p.spawn(&c, &spec, exe, pair[1]); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	p.Spec = spec
+	boot := Message{Type: MsgBoot, Generation: c.Generation, Spec: &spec, Payload: payload}
+	if err := conn.Send(boot); err != nil && !errors.Is(err, unix.EPIPE) {
+		// EPIPE is the caller's to find out: the process has ended, and its status says more.
+		p.Kill()
+		p.Close()
+		_, _ = unix.Wait4(p.PID, nil, 0, nil)
+		return nil, newStepError(Step{Name: "boot"}, err)
+	}
+	return p, nil
+}
+
+// complete fills in what an ordinary user (euid not 0) needs and did not say: a root built from the host comes with a user namespace, whose
+// default map is the user itself.
+func (s Spec) complete(uid, gid int) Spec {
+	if uid != 0 && s.Root.Kind == RootHost && !s.has(NSUser) {
+		s.Namespaces = append(append([]Namespace(nil), s.Namespaces...), NSUser)
+	}
+	if s.has(NSUser) && uid != 0 {
+		inside := IDMap{Inside: 0, Outside: uid, Size: 1}
+		insideGroup := IDMap{Inside: 0, Outside: gid, Size: 1}
+		if s.Root.Kind == RootHost {
+			inside.Inside, insideGroup.Inside = uid, gid
+		}
+		if s.UIDMap == nil {
+			s.UIDMap = []IDMap{inside}
+		}
+		if s.GIDMap == nil {
+			s.GIDMap = []IDMap{insideGroup}
+		}
+		s.SetgroupsDenied = true
+	}
+	return s
+}
+
+// spawn numbers the descriptors of the child and forks it.
+func (p *Process) spawn(c *Command, spec *Spec, exe, control int) error {
+	null, err := os.OpenFile("/dev/null", os.O_RDWR, 0)
+	if err != nil {
+		return newStepError(Step{Name: "descriptors"}, fmt.Errorf("cannot open /dev/null: %w", err))
+	}
+	defer null.Close()
+	log, board := c.Log, c.Board
+	if log == nil {
+		log = os.Stderr
+	}
+	if board == nil {
+		board = null
+	}
+	fds := []uintptr{0: rawFD(null), 1: rawFD(log), 2: rawFD(log), FDControl: uintptr(control), FDBoard: rawFD(board)}
+	for _, l := range c.Listeners {
+		fd := rawFD(l)
+		if err := unix.SetNonblock(int(fd), true); err != nil {
+			return newStepError(Step{Name: "descriptors", Arg: l.Name()}, fmt.Errorf("cannot make a listener non-blocking: %w", err))
+		}
+		fds = append(fds, fd)
+	}
+	if err := unix.CloseRange(3, ^uint(0)>>1, unix.CLOSE_RANGE_CLOEXEC); err != nil && !errors.Is(err, unix.ENOSYS) {
+		return newStepError(Step{Name: "descriptors"}, fmt.Errorf("cannot make descriptors close-on-exec: %w", err))
+	}
+	attr := &syscall.ProcAttr{Env: c.Env, Files: fds, Sys: spec.sysProcAttr(&p.pidfd)}
+	p.PID, err = forkExec(spec, exe, []string{os.Args[0], c.Role}, attr)
+	return err
+}
+
+// rawFD is the descriptor's number. Unlike (*os.File).Fd it does not make the open file description blocking, which a listener shares with
+// the old generation's workers.
+func rawFD(f *os.File) uintptr {
+	fd := ^uintptr(0)
+	if raw, err := f.SyscallConn(); err == nil {
+		_ = raw.Control(func(n uintptr) { fd = n })
+	}
+	return fd
+}

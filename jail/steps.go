@@ -1,0 +1,120 @@
+package jail
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+)
+
+// Step is one named thing that Enter does.
+type Step struct {
+	Name string
+	Arg  string // what it is done to; for people
+
+	run  func(*entry) error
+	when bool
+}
+
+// StepError says which step of starting or entering a jail could not be done.
+type StepError struct {
+	Step  string
+	Arg   string
+	Errno syscall.Errno // 0 when no system call was to blame
+	Err   error
+}
+
+func (e *StepError) Error() string {
+	if e.Arg == "" {
+		return fmt.Sprintf("step %s: %v", e.Step, e.Err)
+	}
+	return fmt.Sprintf("step %s (%s): %v", e.Step, e.Arg, e.Err)
+}
+
+func (e *StepError) Unwrap() error { return e.Err }
+
+// Message is the error as a frame for the parent.
+func (e *StepError) Message() Message {
+	return Message{Type: MsgStepFailed, Step: e.Step, Arg: e.Arg, Errno: e.Errno, Message: e.Error()}
+}
+
+// newStepError names the step in an error that does not name one yet.
+func newStepError(step Step, err error) *StepError {
+	if named := (*StepError)(nil); errors.As(err, &named) {
+		return named
+	}
+	e := &StepError{Step: step.Name, Arg: step.Arg, Err: err}
+	errors.As(err, &e.Errno)
+	return e
+}
+
+// Steps is what Enter does, in this order, for this spec. Everything is mounted before the root changes, because a user namespace may only
+// mount a fresh /proc while it still sees another (mount_namespaces(7)), and because the sources are the host's paths; ids come after it,
+// because names are those of the jail; the doors that would be in the way of a step are shut after it.
+func (s *Spec) Steps() []Step {
+	own, dir, host := s.Root.Kind != RootNone, s.Root.Kind == RootDir, s.Root.Kind == RootHost
+	chdir := s.Chdir
+	if chdir == "" {
+		chdir = "/"
+	}
+	all := []Step{
+		{"mount-private", "/", (*entry).mountPrivate, s.has(NSMount)},
+		{"hostname", s.Hostname, (*entry).hostname, s.Hostname != ""},
+		{"loopback", "lo", (*entry).loopback, s.has(NSNet)},
+		{"keep-mounts-open", s.keepList(), (*entry).openKeepMounts, len(s.Root.KeepMounts) > 0},
+		{"rootfs", s.Root.Path, (*entry).rootDir, dir},
+		{"host-root", "tmpfs", (*entry).rootHost, host},
+		{"host-system", "/usr /etc", (*entry).hostSystem, host},
+		{"host-scratch", "/tmp /var/tmp /run", (*entry).hostScratch, host},
+		{"app-dirs", strings.Join(s.Root.AppDirs, " "), (*entry).appDirs, host},
+		{"proc", "/proc", (*entry).proc, own},
+		{"proc-masks", "/proc", (*entry).maskProc, s.guarded(GuardProc)},
+		{"dev", "/dev", (*entry).dev, host || s.guarded(GuardDev)},
+		{"keep-mounts", s.keepList(), (*entry).attachKeepMounts, len(s.Root.KeepMounts) > 0},
+		{"read-only-root", "/", (*entry).sealRoot, host},
+		{"pivot-root", "/", (*entry).pivot, own},
+		{"ids", strings.Trim(s.Creds.UID+":"+s.Creds.GID, ":"), (*entry).lookupIDs, true},
+		{"bounding-set", strings.Join(s.Caps, ","), (*entry).boundingSet, s.guarded(GuardCaps)},
+		{"groups", strings.Join(s.Creds.AddGIDs, ","), (*entry).setGroups, true},
+		{"gid", s.Creds.GID, (*entry).setGID, s.Creds.GID != "" || s.Creds.UID != ""},
+		{"uid", s.Creds.UID, (*entry).setUID, s.Creds.UID != ""},
+		{"caps", strings.Join(s.Caps, ","), (*entry).setCaps, s.guarded(GuardCaps) || len(s.Caps) > 0},
+		{"chdir", chdir, (*entry).chdir, own || s.Chdir != ""},
+		{"umask", s.umaskText(), (*entry).umask, s.Umask != nil},
+		{"no-new-privs", "", (*entry).noNewPrivs, s.guarded(GuardNoNewPrivs)},
+		{"landlock", "", (*entry).landlock, s.guarded(GuardLandlock)},
+		{"seccomp", "", (*entry).seccomp, s.guarded(GuardSeccomp)},
+		{"not-dumpable", "", (*entry).notDumpable, s.guarded(GuardDump)},
+		{"audit", "", (*entry).checkAll, true},
+	}
+	steps := make([]Step, 0, len(all))
+	for _, step := range all {
+		if step.when {
+			steps = append(steps, step)
+		}
+	}
+	return steps
+}
+
+func (s *Spec) keepList() string {
+	var list []string
+	for _, k := range s.Root.KeepMounts {
+		list = append(list, k.Source+":"+k.target(s.Root.Path))
+	}
+	return strings.Join(list, " ")
+}
+
+func (s *Spec) umaskText() string {
+	if s.Umask == nil {
+		return ""
+	}
+	return fmt.Sprintf("%04o", *s.Umask)
+}
+
+func (s *Spec) namespaceList() string {
+	var list []string
+	for _, n := range s.Namespaces {
+		list = append(list, string(n))
+	}
+	return strings.Join(list, ",")
+}

@@ -1,0 +1,142 @@
+package jail
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Validate finds what cannot be meant or cannot work, before anything is started. It looks at the spec only, not at the machine; all
+// contradictions are in the error.
+func (s *Spec) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	s.validateNamespaces(bad)
+	s.validateRoot(bad)
+	s.validateMaps(bad)
+	if _, err := capSet(s.Caps); err != nil {
+		errs = append(errs, err)
+	}
+	for _, g := range s.GuardsOff {
+		if !slices.Contains(Guards, g) {
+			bad("cannot turn off guard %q: there is no such guard", g)
+		}
+	}
+	if s.Root.Kind != RootNone && !s.guarded(GuardNoNewPrivs) && (s.guarded(GuardSeccomp) || s.guarded(GuardLandlock)) {
+		bad("cannot turn off guard no-new-privs alone: seccomp and landlock need it, turn them off too")
+	}
+	if s.Umask != nil && (*s.Umask < 0 || *s.Umask > 0o777) {
+		bad("cannot set umask %#o: not between 0 and 0777", *s.Umask)
+	}
+	if strings.ContainsRune(s.Chdir, 0) {
+		bad("cannot chdir to %q: a path has no zero byte", s.Chdir)
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Spec) validateNamespaces(bad func(string, ...any)) {
+	seen := map[Namespace]bool{}
+	for _, kind := range s.Namespaces {
+		known := false
+		for _, n := range namespaceTable {
+			known = known || n.kind == kind
+		}
+		if !known {
+			bad("cannot make namespace %q: there is no such kind", kind)
+		}
+		if seen[kind] {
+			bad("cannot make namespace %q: it is named twice", kind)
+		}
+		seen[kind] = true
+	}
+	if s.Hostname != "" && !s.has(NSUTS) {
+		bad("cannot set hostname %q: it would be the host's, without a uts namespace", s.Hostname)
+	}
+	// The kernel's limit is __NEW_UTS_LEN (uname(2)).
+	if len(s.Hostname) > 64 {
+		bad("cannot set hostname %q: longer than 64 bytes", s.Hostname)
+	}
+}
+
+func (s *Spec) validateRoot(bad func(string, ...any)) {
+	r := &s.Root
+	switch r.Kind {
+	case RootNone:
+		if len(r.KeepMounts) > 0 || len(r.AppDirs) > 0 || r.Path != "" {
+			bad("cannot bind into the jail: it has no root of its own")
+		}
+	case RootDir:
+		if !path.IsAbs(r.Path) {
+			bad("cannot use %q as the rootfs: not an absolute path", r.Path)
+		}
+		if len(r.AppDirs) > 0 {
+			bad("cannot show app directories in rootfs %q: only a host root has them", r.Path)
+		}
+	case RootHost:
+		if r.Path != "" {
+			bad("cannot use %q as the rootfs: the root is built from the host", r.Path)
+		}
+	default:
+		bad("cannot make root %q: there is no such kind", r.Kind)
+	}
+	if r.Kind != RootNone && !s.has(NSMount) {
+		bad("cannot change the root: it needs a mount namespace")
+	}
+	for _, k := range r.KeepMounts {
+		if !path.IsAbs(k.Source) {
+			bad("cannot keep mount %q: not an absolute path", k.Source)
+		}
+		if t := k.target(r.Path); !path.IsAbs(t) || path.Clean(t) == "/" {
+			bad("cannot keep mount %q at %q: not a path below the root", k.Source, t)
+		}
+	}
+	for _, d := range r.AppDirs {
+		if !path.IsAbs(d) || path.Clean(d) == "/" || below(d, "/proc") || below(d, "/dev") {
+			bad("cannot show %q in the jail: not an absolute path of an app", d)
+		}
+	}
+}
+
+func (s *Spec) validateMaps(bad func(string, ...any)) {
+	maps := append(slices.Clone(s.UIDMap), s.GIDMap...)
+	if !s.has(NSUser) {
+		if len(maps) > 0 {
+			bad("cannot map ids: it needs a user namespace")
+		}
+		return
+	}
+	for _, m := range maps {
+		if m.Inside < 0 || m.Outside < 0 || m.Size < 1 {
+			bad("cannot map ids %d:%d:%d: not a range", m.Inside, m.Outside, m.Size)
+		}
+	}
+	for _, one := range [][]IDMap{s.UIDMap, s.GIDMap} {
+		for i, a := range one {
+			for _, b := range one[:i] {
+				if a.Inside < b.Inside+b.Size && b.Inside < a.Inside+a.Size || a.Outside < b.Outside+b.Size && b.Outside < a.Outside+a.Size {
+					bad("cannot map ids %d:%d:%d: the range overlaps %d:%d:%d", a.Inside, a.Outside, a.Size, b.Inside, b.Outside, b.Size)
+				}
+			}
+		}
+	}
+}
+
+// target is where the kept mount is seen: what was asked, else the source's path without the rootfs before it.
+func (k KeepMount) target(rootfs string) string {
+	if k.Target != "" {
+		return path.Clean(k.Target)
+	}
+	source, rootfs := path.Clean(k.Source), path.Clean(rootfs)
+	if rootfs != "/" && below(source, rootfs) && source != rootfs {
+		return source[len(rootfs):]
+	}
+	return source
+}
+
+// below tells whether the path is dir or something in it, by its text.
+func below(p, dir string) bool {
+	p, dir = path.Clean(p), path.Clean(dir)
+	return p == dir || dir == "/" || strings.HasPrefix(p, dir+"/")
+}
