@@ -7,11 +7,11 @@ import (
 )
 
 // conditions say whether the lines of an if are read, and what %(_) is in them.
-var conditions = map[string]func(l *loader, arg string) (item string, ok bool){
+var conditions = map[string]predicate{
 	"if-env":                whether((*loader).hasEnv),
-	"if-not-env":            whetherNot((*loader).hasEnv),
+	"if-not-env":            without(whetherNot((*loader).hasEnv)),
 	"if-opt":                whether((*loader).hasOpt),
-	"if-not-opt":            whetherNot((*loader).hasOpt),
+	"if-not-opt":            without(whetherNot((*loader).hasOpt)),
 	"if-exists":             whether(exists(func(fs.FileInfo) bool { return true })),
 	"if-not-exists":         whetherNot(exists(func(fs.FileInfo) bool { return true })),
 	"if-file":               whether(exists(func(fi fs.FileInfo) bool { return fi.Mode().IsRegular() })),
@@ -28,14 +28,15 @@ var conditions = map[string]func(l *loader, arg string) (item string, ok bool){
 	"if-not-plugin":         whetherNot(hasPlugin),
 }
 
-type predicate func(l *loader, arg string) (string, bool)
+// predicate tells whether something holds, and what %(_) is when it does.
+type predicate func(l *loader, arg string) (item string, ok bool)
 
-func whether(p predicate) func(*loader, string) (string, bool) { return p }
+func whether(p predicate) predicate { return p }
 
-func whetherNot(p predicate) func(*loader, string) (string, bool) {
+func whetherNot(p predicate) predicate {
 	return func(l *loader, arg string) (string, bool) {
-		item, ok := p(l, arg)
-		return item, !ok
+		_, ok := p(l, arg)
+		return arg, !ok
 	}
 }
 
@@ -77,4 +78,12 @@ func (l *loader) hostMatches(arg string) (string, bool) {
 // hasPlugin says which of uWSGI's plugins do their work here.
 func hasPlugin(_ *loader, arg string) (string, bool) {
 	return arg, pluginKind(arg) == pluginHere
+}
+
+// without leaves %(_) as it is written: there is nothing that it could stand for.
+func without(p predicate) predicate {
+	return func(l *loader, arg string) (string, bool) {
+		_, ok := p(l, arg)
+		return itemMark, ok
+	}
 }

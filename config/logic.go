@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -83,7 +84,10 @@ func isBlock(kind string) bool {
 	return loop || cond
 }
 
-// scope is what %(_) stands for.
+// itemMark is the placeholder of loops and conditions.
+const itemMark = "%(_)"
+
+// scope is what itemMark stands for.
 type scope struct {
 	item  string
 	bound bool
@@ -91,7 +95,7 @@ type scope struct {
 
 func (s scope) fill(e Entry) Entry {
 	if s.bound {
-		e.Value = strings.ReplaceAll(e.Value, "%(_)", s.item)
+		e.Value = strings.ReplaceAll(e.Value, itemMark, s.item)
 	}
 	return e
 }
@@ -154,6 +158,11 @@ var loops = map[string]func(l *loader, arg string) ([]string, error){
 		items, err := l.o.Glob(l.o.abs(arg))
 		if err != nil {
 			return nil, fmt.Errorf("cannot match %s: %v", arg, err)
+		}
+		if !filepath.IsAbs(arg) {
+			for i := range items {
+				items[i] = strings.TrimPrefix(items[i], strings.TrimSuffix(l.o.Dir, "/")+"/")
+			}
 		}
 		return limitItems(items)
 	},

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"fmt"
+	"math/bits"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -17,12 +19,11 @@ type magic struct {
 	file  string // as given
 	path  string // absolute
 	sect  string
-	data  []byte
 	parts []string // elements of the path, from the root
 }
 
 func newMagic(l *loader, s *source) *magic {
-	m := &magic{l: l, file: s.name, path: l.o.abs(s.name), sect: s.section, data: s.data}
+	m := &magic{l: l, file: s.name, path: l.o.abs(s.name), sect: s.section}
 	m.parts = strings.Split(strings.TrimPrefix(m.path, "/"), "/")
 	return m
 }
@@ -99,7 +100,7 @@ func (m *magic) letter(c byte) (string, bool) {
 	}
 	// Upper case asks the same of the first file. uWSGI leaves these empty when that file is a positional word; nobody wants that.
 	if strings.IndexByte("OSPDCENXIJ", c) >= 0 {
-		first := &magic{l: m.l, file: m.l.firstFile, path: o.abs(m.l.firstFile), sect: m.sect, data: m.data}
+		first := &magic{l: m.l, file: m.l.firstFile, path: o.abs(m.l.firstFile), sect: m.sect}
 		return first.letter(c + 'a' - 'A')
 	}
 	return m.fileLetter(c)
@@ -124,13 +125,21 @@ func (m *magic) fileLetter(c byte) (string, bool) {
 	case 'n':
 		return strings.TrimSuffix(base, filepath.Ext(base)), true
 	case 'x':
-		return m.sect, true
+		return m.section(), true
 	case 'i':
 		return m.inode(), true
 	case 'j':
-		return strconv.FormatUint(uint64(djb33x([]byte(m.path))), 16), true
+		return djb33x([]byte(m.path)), true
 	}
 	return "", false
+}
+
+// section is the name that was asked for, nothing for the default.
+func (m *magic) section() string {
+	if m.sect == defaultSection {
+		return ""
+	}
+	return m.sect
 }
 
 func (m *magic) part(n int) string {
@@ -152,13 +161,13 @@ func (m *magic) inode() string {
 	return strconv.FormatUint(st.Ino, 10)
 }
 
-// djb33x is Bernstein's hash in the form that xors: hash*33 ^ byte, from 5381.
-func djb33x(data []byte) uint32 {
+// djb33x is Bernstein's hash in the form that xors (hash*33 ^ byte, from 5381), printed as uWSGI does: its bytes in memory, in capitals.
+func djb33x(data []byte) string {
 	h := uint32(5381)
 	for _, c := range data {
 		h = h*33 ^ uint32(c)
 	}
-	return h
+	return fmt.Sprintf("%08X", bits.ReverseBytes32(h))
 }
 
 // nameOf finds the name of a uid in passwd(5) or a gid in group(5); the number itself stands for an unknown one.
