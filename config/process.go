@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -26,7 +27,8 @@ type Process struct {
 	Chdir             string   `json:"chdir,omitempty"` // seen from inside the jail
 	Pidfile           string   `json:"pidfile,omitempty"`
 	SafePidfile       string   `json:"safe_pidfile,omitempty"`
-	Env               []string `json:"env,omitempty"`       // K=V, in order; K alone takes K out of the environment
+	Env               []string `json:"env,omitempty"`       // K=V, each K once
+	Unenv             []string `json:"unenv,omitempty"`     // variables to take out of the inherited environment
 	WorkerReloadMercy int      `json:"worker_reload_mercy"` // seconds a worker may take to finish its request
 }
 
@@ -91,17 +93,22 @@ func (p *Process) setLazy(v *value) error {
 	return err
 }
 
+// setEnv keeps the last word on each variable. NAME without = unsets it, as putenv(3) of glibc does.
 func (p *Process) setEnv(v *value) error {
-	name, _, _ := strings.Cut(v.Value, "=")
+	name, rest, assigns := strings.Cut(v.Value, "=")
+	if trimmed := strings.TrimSpace(name); trimmed != name {
+		v.warn("blanks around the variable's name are taken off", "write NAME=value without blanks around the first =")
+		name, rest = trimmed, strings.TrimLeft(rest, " \t")
+	}
 	if name == "" {
 		return bad("no variable name", "write NAME=value")
 	}
-	if strings.TrimSpace(name) != name {
-		v.warn("blanks around the variable's name are taken off", "write NAME=value without blanks around the first =")
-		_, rest, _ := strings.Cut(v.Value, "=")
-		v.Value = strings.TrimSpace(name) + "=" + strings.TrimLeft(rest, " \t")
+	p.forget(name)
+	if assigns {
+		p.Env = append(p.Env, name+"="+rest)
+	} else {
+		p.Unenv = append(p.Unenv, name)
 	}
-	p.Env = append(p.Env, v.Value)
 	return nil
 }
 
@@ -110,6 +117,13 @@ func (p *Process) unsetEnv(v *value) error {
 	if name == "" || strings.Contains(name, "=") {
 		return bad("not a variable's name", "")
 	}
-	p.Env = append(p.Env, name)
+	p.forget(name)
+	p.Unenv = append(p.Unenv, name)
 	return nil
+}
+
+// forget drops what was said about a variable before.
+func (p *Process) forget(name string) {
+	p.Env = slices.DeleteFunc(p.Env, func(kv string) bool { return strings.HasPrefix(kv, name+"=") })
+	p.Unenv = slices.DeleteFunc(p.Unenv, func(n string) bool { return n == name })
 }

@@ -61,7 +61,7 @@ func (p *yamlParser) scalar(rest string, l *yamlLine) ([]yamlValue, error) {
 	case '[', '{':
 		v, err := p.flow(rest, l)
 		return v, err
-	case '&', '*', '!', '%', '@', '`':
+	case '&', '*', '!', '@', '`':
 		return nil, l.errorf("a value cannot begin with %q (anchors, aliases and tags are not supported): quote it", rest[0])
 	}
 	s, err := plain(rest)
