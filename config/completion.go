@@ -1,15 +1,14 @@
 package config
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"strings"
 )
 
-// Completion writes a completion script made from the option rows for bash, zsh or fish.
-func Completion(w io.Writer, shell string) error {
-	b := bufio.NewWriter(w)
+// Completion gives a completion script made from the option rows for bash, zsh or fish.
+func Completion(shell string) (string, error) {
+	b := &strings.Builder{}
 	switch shell {
 	case "bash":
 		bashCompletion(b)
@@ -18,9 +17,9 @@ func Completion(w io.Writer, shell string) error {
 	case "fish":
 		fishCompletion(b)
 	default:
-		return bad("unknown shell "+shell, "write bash, zsh or fish")
+		return "", bad("unknown shell "+shell, "write bash, zsh or fish")
 	}
-	return b.Flush()
+	return b.String(), nil
 }
 
 // completed lists the rows worth offering.

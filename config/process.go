@@ -27,8 +27,7 @@ type Process struct {
 	Chdir             string   `json:"chdir,omitempty"` // seen from inside the jail
 	Pidfile           string   `json:"pidfile,omitempty"`
 	SafePidfile       string   `json:"safe_pidfile,omitempty"`
-	Env               []string `json:"env,omitempty"`       // K=V, each K once
-	Unenv             []string `json:"unenv,omitempty"`     // variables to take out of the inherited environment
+	Env               []string `json:"env,omitempty"`       // changes of the environment: K=V sets, K alone takes K out; each K once
 	WorkerReloadMercy int      `json:"worker_reload_mercy"` // seconds a worker may take to finish its request
 }
 
@@ -105,10 +104,9 @@ func (p *Process) setEnv(v *value) error {
 	}
 	p.forget(name)
 	if assigns {
-		p.Env = append(p.Env, name+"="+rest)
-	} else {
-		p.Unenv = append(p.Unenv, name)
+		name += "=" + rest
 	}
+	p.Env = append(p.Env, name)
 	return nil
 }
 
@@ -118,12 +116,11 @@ func (p *Process) unsetEnv(v *value) error {
 		return bad("not a variable's name", "")
 	}
 	p.forget(name)
-	p.Unenv = append(p.Unenv, name)
+	p.Env = append(p.Env, name)
 	return nil
 }
 
 // forget drops what was said about a variable before.
 func (p *Process) forget(name string) {
-	p.Env = slices.DeleteFunc(p.Env, func(kv string) bool { return strings.HasPrefix(kv, name+"=") })
-	p.Unenv = slices.DeleteFunc(p.Unenv, func(n string) bool { return n == name })
+	p.Env = slices.DeleteFunc(p.Env, func(kv string) bool { return kv == name || strings.HasPrefix(kv, name+"=") })
 }

@@ -1,23 +1,21 @@
 package config
 
 import (
-	"bufio"
 	"cmp"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 )
 
-// Show writes the resolved settings as uWSGI's --show-config does: an ini file of all of them, in order.
-func (c *Config) Show(w io.Writer) error {
-	b := bufio.NewWriter(w)
+// Show gives the resolved settings as uWSGI's --show-config does: an ini file of all of them, in order.
+func (c *Config) Show() string {
+	b := &strings.Builder{}
 	fmt.Fprintln(b, ";uWSGI instance configuration\n[uwsgi]")
 	for _, e := range c.Entries {
 		fmt.Fprintln(b, oneLine(e.Key+" = "+e.shown()))
 	}
 	fmt.Fprintln(b, ";end of configuration")
-	return b.Flush()
+	return b.String()
 }
 
 // shown is the value, or true for a flag of the command line.
@@ -28,10 +26,10 @@ func (e Entry) shown() string {
 	return e.Value
 }
 
-// Check writes what becomes of each setting, for --check-config: status, place, value after expansion, and the reason if there is one.
+// Check gives what becomes of each setting, for --check-config: status, place, value after expansion, and the reason if there is one.
 // Warnings come first.
-func (c *Config) Check(w io.Writer) error {
-	b := bufio.NewWriter(w)
+func (c *Config) Check() string {
+	b := &strings.Builder{}
 	for _, d := range c.Warnings {
 		fmt.Fprintf(b, "warning: %s\n", d)
 	}
@@ -51,7 +49,7 @@ func (c *Config) Check(w io.Writer) error {
 		}
 		fmt.Fprintln(b, oneLine(line))
 	}
-	return b.Flush()
+	return b.String()
 }
 
 // areaOrder is how help sorts the areas; others follow by name.
@@ -92,9 +90,9 @@ func aliases(r *Row) []string {
 	return names
 }
 
-// Help writes the options that are done, by area, each with its aliases.
-func Help(w io.Writer) error {
-	b := bufio.NewWriter(w)
+// Help gives the options that are done, by area, each with its aliases.
+func Help() string {
+	b := &strings.Builder{}
 	fmt.Fprintln(b, "Usage: gowsgi [options] [site.ini]")
 	names, rows := areas(func(r *Row) bool { return r.Status == StatusDone && r.Name == r.firstName() })
 	for _, area := range names {
@@ -104,7 +102,7 @@ func Help(w io.Writer) error {
 		}
 	}
 	fmt.Fprintf(b, "\nAll %d option names of uWSGI are known: --explain NAME tells what becomes of one.\n", len(table().byNameOrdered))
-	return b.Flush()
+	return b.String()
 }
 
 // firstName is the name under which a setting is listed: the canonical one where it exists as an option.
@@ -134,13 +132,13 @@ func (r *Row) synopsis() string {
 	return b.String()
 }
 
-// Explain writes all that is known of one option. The error says that there is no such option and names the nearest ones.
-func Explain(w io.Writer, name string) error {
+// Explain gives all that is known of one option. The error says that there is no such option and names the nearest ones.
+func Explain(name string) (string, error) {
 	r, ok := table().byName[strings.TrimLeft(name, "-")]
 	if !ok {
-		return Diagnostic{Severity: SeverityError, Key: name, Message: "unknown option", Hint: hintFor(name)}
+		return "", Diagnostic{Severity: SeverityError, Key: name, Message: "unknown option", Hint: hintFor(name)}
 	}
-	b := bufio.NewWriter(w)
+	b := &strings.Builder{}
 	line := func(label, text string) {
 		if text != "" {
 			fmt.Fprintf(b, "%-10s %s\n", label, text)
@@ -155,7 +153,7 @@ func Explain(w io.Writer, name string) error {
 	line("area", r.Area)
 	line("source", r.origin())
 	line("implies", strings.Join(r.implied(), ", "))
-	return b.Flush()
+	return b.String(), nil
 }
 
 func (r *Row) origin() string {
