@@ -136,11 +136,15 @@ def double_fork(action):
 
 def orphans(environ, start_response):
     """Start daemons that end by themselves a moment later; only PID 1 or a subreaper reaps them."""
-    for i in range(int(environ['QUERY_STRING'])):
-        def action():
-            time.sleep(0.05)
-            os._exit(i % 7)
-        double_fork(action)
+    number = int(environ['QUERY_STRING'])
+
+    def action():
+        for i in range(number):
+            if os.fork() == 0:
+                os.setsid()
+                time.sleep(0.05)
+                os._exit(i % 7)
+    double_fork(action)
     return text(start_response, 'forked')
 
 

@@ -181,3 +181,19 @@ func Eventually(timeout time.Duration, ask func() bool) bool {
 		time.Sleep(10 * time.Millisecond)
 	}
 }
+
+// Holder starts a helper process that is killed when the test ends, and returns its pid.
+func (e *Env) Holder(name string, args ...string) int {
+	e.T.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		e.T.Fatal(err)
+	}
+	e.known = append(e.known, cmd.Process.Pid)
+	e.T.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return cmd.Process.Pid
+}
