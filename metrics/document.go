@@ -180,4 +180,4 @@ func reloadsDoc(r *Reloads) ReloadsDoc {
 	return doc
 }
 
-func bit(set bool) int { return int(flag(set)) }
+func bit(set bool) int { return int(bit32(set)) }

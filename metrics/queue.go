@@ -58,7 +58,7 @@ const (
 	sockDiagByFamily  = 20
 	unixDiagReqSize   = 24
 	unixDiagMsgSize   = 16
-	unixDiagShowRQLen = 0x20
+	unixDiagShowRQLen = 0x10
 	unixDiagRQLen     = 4
 	tcpListenState    = 10
 )

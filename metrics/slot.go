@@ -156,14 +156,14 @@ func (b *Board) StoreCore(slot, core int, c Core) {
 	b.store64(off+offTX, c.TX)
 	b.store64(off+offRunningTime, c.RunningTime)
 	b.store64(off+offStart, c.Start)
-	b.store32(off+offInRequest, flag(c.InRequest))
-	b.store32(off+offAccepting, flag(c.Accepting))
+	b.store32(off+offInRequest, bit32(c.InRequest))
+	b.store32(off+offAccepting, bit32(c.Accepting))
 	b.store64(off+offAvgRT, c.AvgRT)
 	b.store64(off+offWriteErrors, c.WriteErrors)
 	b.store64(off+offReadErrors, c.ReadErrors)
 }
 
-func flag(set bool) uint32 {
+func bit32(set bool) uint32 {
 	if set {
 		return 1
 	}

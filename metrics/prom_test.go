@@ -1,0 +1,214 @@
+package metrics
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+func TestMetricsPassTheLinter(t *testing.T) {
+	snap, info := fullFigures(t)
+	problems, err := testutil.CollectAndLint(NewCollector(func() (Snapshot, Info) { return snap, info }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+func TestMetricsValues(t *testing.T) {
+	snap, info := fullFigures(t)
+	c := NewCollector(func() (Snapshot, Info) { return snap, info })
+	const want = `
+# HELP gowsgi_requests_total Requests handled.
+# TYPE gowsgi_requests_total counter
+gowsgi_requests_total{worker="1"} 4
+gowsgi_requests_total{worker="2"} 0
+# HELP gowsgi_workers Worker processes by state; during an overlapping reload those of both generations.
+# TYPE gowsgi_workers gauge
+gowsgi_workers{state="busy"} 1
+gowsgi_workers{state="cheap"} 1
+gowsgi_workers{state="dead"} 0
+gowsgi_workers{state="idle"} 0
+gowsgi_workers{state="starting"} 0
+gowsgi_workers{state="stopping"} 0
+# HELP gowsgi_reloads_total Reloads by result.
+# TYPE gowsgi_reloads_total counter
+gowsgi_reloads_total{result="failed"} 1
+gowsgi_reloads_total{result="ok"} 1
+# HELP gowsgi_reload_failures_total Reloads that failed by reason; the old generation served on.
+# TYPE gowsgi_reload_failures_total counter
+gowsgi_reload_failures_total{reason="app"} 1
+gowsgi_reload_failures_total{reason="config"} 0
+gowsgi_reload_failures_total{reason="crash"} 0
+gowsgi_reload_failures_total{reason="jail"} 0
+gowsgi_reload_failures_total{reason="other"} 0
+gowsgi_reload_failures_total{reason="timeout"} 0
+# HELP gowsgi_listen_queue Connections that wait to be accepted.
+# TYPE gowsgi_listen_queue gauge
+gowsgi_listen_queue{socket="127.0.0.1:3031"} 3
+# HELP gowsgi_listen_queue_max Connections that may wait to be accepted.
+# TYPE gowsgi_listen_queue_max gauge
+gowsgi_listen_queue_max{socket="127.0.0.1:3031"} 100
+# HELP gowsgi_build_info Always 1; the label holds the version.
+# TYPE gowsgi_build_info gauge
+gowsgi_build_info{version="0.1"} 1
+# HELP gowsgi_jail_build_seconds Time from the clone of a jail until it stood.
+# TYPE gowsgi_jail_build_seconds histogram
+gowsgi_jail_build_seconds_bucket{le="0.005"} 0
+gowsgi_jail_build_seconds_bucket{le="0.01"} 0
+gowsgi_jail_build_seconds_bucket{le="0.025"} 0
+gowsgi_jail_build_seconds_bucket{le="0.05"} 1
+gowsgi_jail_build_seconds_bucket{le="0.1"} 1
+gowsgi_jail_build_seconds_bucket{le="0.25"} 1
+gowsgi_jail_build_seconds_bucket{le="0.5"} 1
+gowsgi_jail_build_seconds_bucket{le="1"} 1
+gowsgi_jail_build_seconds_bucket{le="2.5"} 1
+gowsgi_jail_build_seconds_bucket{le="5"} 1
+gowsgi_jail_build_seconds_bucket{le="10"} 1
+gowsgi_jail_build_seconds_bucket{le="30"} 1
+gowsgi_jail_build_seconds_bucket{le="+Inf"} 1
+gowsgi_jail_build_seconds_sum 0.04
+gowsgi_jail_build_seconds_count 1
+# HELP gowsgi_last_jail_build_seconds Time the newest jail took to build.
+# TYPE gowsgi_last_jail_build_seconds gauge
+gowsgi_last_jail_build_seconds 0.04
+`
+	names := []string{"gowsgi_requests_total", "gowsgi_workers", "gowsgi_reloads_total", "gowsgi_reload_failures_total",
+		"gowsgi_listen_queue", "gowsgi_listen_queue_max", "gowsgi_build_info", "gowsgi_jail_build_seconds",
+		"gowsgi_last_jail_build_seconds"}
+	if err := testutil.CollectAndCompare(c, strings.NewReader(want), names...); err != nil {
+		t.Error(err)
+	}
+}
+
+// gather scrapes once and returns every sample by its name and labels.
+func gather(t *testing.T, c *Collector) map[string]float64 {
+	t.Helper()
+	reg, err := NewRegistry(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]float64{}
+	for _, f := range found {
+		for _, m := range f.GetMetric() {
+			name := f.GetName()
+			for _, l := range m.GetLabel() {
+				name += "," + l.GetName() + "=" + l.GetValue()
+			}
+			all[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	return all
+}
+
+// TestHostileFiguresGiveSaneMetrics scrapes a spoilt board: nothing is negative, no series breaks the scrape and no
+// counter goes back when the board is zeroed.
+func TestHostileFiguresGiveSaneMetrics(t *testing.T) {
+	b := newTestBoard(t, 3, 1, 1)
+	var s Store
+	s.Add(b)
+	info := Info{Version: "\xff", Wanted: -3, Sockets: []SocketInfo{
+		{Name: "\xff\x00", Queue: Queue{Length: 1, Max: 2}}, {Name: "same", Queue: Queue{Length: 1, Max: 2}},
+		{Name: "same", Queue: Queue{Length: 4, Max: 2}}, {Name: "not measured"},
+	}}
+	c := NewCollector(func() (Snapshot, Info) { return s.Snapshot(), info })
+	for i := range b.mem {
+		b.mem[i] = 0xff
+	}
+	before := gather(t, c)
+	if got := before["gowsgi_listen_queue,socket=same"]; got != 5 {
+		t.Errorf("two sockets of one name have %v waiting, want 5", got)
+	}
+	if _, ok := before["gowsgi_listen_queue,socket=not measured"]; ok {
+		t.Error("a queue that was not measured is shown")
+	}
+	if before["gowsgi_requests_total,worker=1"] < 1e18 {
+		t.Errorf("the spoilt counter is %v", before["gowsgi_requests_total,worker=1"])
+	}
+	for name, v := range before {
+		if v < 0 {
+			t.Errorf("%s is %v", name, v)
+		}
+	}
+	for i := range b.mem {
+		b.mem[i] = 0
+	}
+	after := gather(t, c)
+	for name, v := range before {
+		if strings.HasPrefix(name, "gowsgi_") && strings.Contains(name, "_total") && after[name] < v {
+			t.Errorf("%s went back from %v to %v", name, v, after[name])
+		}
+	}
+}
+
+func TestSumOfRequestsSurvivesFewerWorkers(t *testing.T) {
+	var s Store
+	c := NewCollector(func() (Snapshot, Info) { return s.Snapshot(), Info{} })
+	wide, narrow := newTestBoard(t, 3, 1, 1), newTestBoard(t, 1, 1, 2)
+	s.Add(wide)
+	wide.StoreCore(2, 0, Core{Requests: 7})
+	s.Retire(wide)
+	s.Add(narrow)
+	got := gather(t, c)
+	if got["gowsgi_requests_total,worker=3"] != 7 || got["gowsgi_generation"] != 2 {
+		t.Errorf("worker 3 has %v requests in generation %v", got["gowsgi_requests_total,worker=3"], got["gowsgi_generation"])
+	}
+	if _, ok := got["gowsgi_worker_rss_bytes,worker=3"]; ok {
+		t.Error("a worker that is gone has memory")
+	}
+}
+
+func TestServePrometheus(t *testing.T) {
+	snap, info := fullFigures(t)
+	reg, err := NewRegistry(NewCollector(func() (Snapshot, Info) { return snap, info }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- ServePrometheus(l, Handler(reg)) }()
+	for range 2 * promClients { // idle ones keep nobody out
+		dial(t, l.Addr())
+	}
+	client := &http.Client{Timeout: 5 * time.Second}
+	for path, want := range map[string]struct {
+		code int
+		text string
+	}{
+		"/metrics": {200, "gowsgi_requests_total{worker=\"1\"} 4\n"},
+		"/":        {200, "/metrics"},
+		"/other":   {404, ""},
+	} {
+		resp, err := client.Get("http://" + l.Addr().String() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != want.code || !strings.Contains(string(body), want.text) {
+			t.Errorf("%s gives %d, %v, %s", path, resp.StatusCode, err, body)
+		}
+		if path == "/metrics" && (!strings.Contains(string(body), "process_open_fds") || !strings.Contains(string(body), "go_goroutines")) {
+			t.Error("the parent's own figures are missing")
+		}
+	}
+	client.CloseIdleConnections()
+	l.Close()
+	if err := <-done; err != nil {
+		t.Errorf("the server ended with %v", err)
+	}
+}
