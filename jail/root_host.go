@@ -33,7 +33,10 @@ func (e *entry) rootHost() error {
 	}
 	defer unix.Close(fd)
 	e.expect("/", scratchAttr|mount.ReadOnly, false)
-	return t.Attach(fd)
+	if err := t.Attach(fd); err != nil {
+		return err
+	}
+	return e.makePath("/proc")
 }
 
 // hostSystem shows the host's system directories as the host has them, links as links, the rest read-only with all that is mounted below.

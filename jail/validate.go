@@ -33,7 +33,11 @@ func (s *Spec) Validate() error {
 	if strings.ContainsRune(s.Chdir, 0) {
 		bad("cannot chdir to %q: a path has no zero byte", s.Chdir)
 	}
-	return errors.Join(errs...)
+	if errs == nil {
+		return nil
+	}
+	// One line, as every other step's error.
+	return errors.New(strings.ReplaceAll(errors.Join(errs...).Error(), "\n", "; "))
 }
 
 func (s *Spec) validateNamespaces(bad func(string, ...any)) {
