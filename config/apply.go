@@ -57,10 +57,18 @@ func (l *loader) notBound(e Entry, row *Row) {
 		return
 	}
 	if row.Status == StatusRefused {
-		l.refuse(e, "refused: "+row.Reason, row.Instead)
+		instead := row.Instead
+		if instead != "" {
+			instead = "instead: " + instead
+		}
+		l.refuse(e, "refused: "+row.Reason, instead)
 		return
 	}
-	l.refuse(e, "not supported yet: "+row.Name+" ("+e.Pos.String()+")", "--ignore-unsupported starts without it")
+	hint := "--ignore-unsupported starts without it"
+	if row.Instead != "" {
+		hint = row.Instead + "; " + hint
+	}
+	l.refuse(e, "not supported yet: "+row.Name+" ("+e.Pos.String()+")", hint)
 }
 
 // refuse is an error, or a warning when the user said to go on without what cannot be had.

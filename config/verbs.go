@@ -22,7 +22,6 @@ var languageHelp = [][2]string{
 	{"explain", "print what is known of an option and exit"},
 	{"completion", "print shell completion (bash, zsh or fish) and exit"},
 	{"help", "print this help and exit"},
-	{"usage", "print this help and exit"},
 	{"version", "print the version and exit"},
 	{"print", "print the value at the start"},
 	{"iprint", "print the value at the start"},
@@ -80,9 +79,9 @@ func verbFor(name string) (func(*loader, Entry), bool) {
 	case "declare-option":
 		return (*loader).declare, true
 	case "strict":
-		return flag(func(l *loader, on bool) { l.strict = on }), true
+		return switchVerb(func(l *loader, on bool) { l.strict = on }), true
 	case "ignore-unsupported":
-		return flag(func(l *loader, on bool) { l.lenient = on }), true
+		return switchVerb(func(l *loader, on bool) { l.lenient = on }), true
 	case "blacklist", "whitelist":
 		return func(l *loader, e Entry) { l.limited = &keyFilter{kind: name, keys: strings.Fields(e.Value)} }, true
 	case "end-blacklist", "end-whitelist":
@@ -154,7 +153,7 @@ func signalAction(signal string) func(Entry) (Action, error) {
 	}
 }
 
-func flag(set func(*loader, bool)) func(*loader, Entry) {
+func switchVerb(set func(*loader, bool)) func(*loader, Entry) {
 	return func(l *loader, e Entry) {
 		v := l.valueOf(e)
 		on, err := v.truth()
