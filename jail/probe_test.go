@@ -8,6 +8,7 @@ import (
 	"sort"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,6 +35,8 @@ func probe(what string) string {
 			f.Close()
 		}
 		return outcome(err)
+	case "chmod":
+		return outcome(os.Chmod(arg, 0o755))
 	case "fds":
 		var out []string
 		for _, fd := range strings.Fields(list("/proc/self/fd")) {
@@ -51,6 +54,23 @@ func probe(what string) string {
 		return string(out)
 	case "call":
 		return call(arg)
+	case "keyring":
+		id, err := unix.KeyctlInt(unix.KEYCTL_GET_KEYRING_ID, unix.KEY_SPEC_SESSION_KEYRING, 0, 0, 0)
+		if err != nil {
+			return "error " + err.Error()
+		}
+		return fmt.Sprint(id)
+	case "orphan": // a process that left its session and its parent; its argument tells it from others
+		mark := fmt.Sprintf("orphan-of-%d-%d", os.Getpid(), time.Now().UnixNano())
+		cmd := exec.Command("/bin/probe", "@probe:sleep "+mark)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if err := cmd.Start(); err != nil {
+			return "error " + err.Error()
+		}
+		return mark
+	case "sleep":
+		time.Sleep(time.Minute)
+		return ""
 	}
 	return "unknown probe " + name
 }
@@ -126,7 +146,7 @@ func call(name string) string {
 		_, _, errno := unix.RawSyscall(0x40000000|unix.SYS_GETPID, 0, 0, 0)
 		return outcome(errnoError(errno))
 	case "ptrace-parent":
-		return outcome(unix.PtraceAttach(os.Getppid()))
+		return outcome(unix.PtraceSeize(os.Getppid())) // without stopping it
 	case "parent-mem":
 		f, err := os.Open(fmt.Sprintf("/proc/%d/mem", os.Getppid()))
 		if err == nil {

@@ -51,7 +51,7 @@ const (
 	GuardProc       Guard = "proc"         // the parts of /proc that are the host's are hidden or read-only
 	GuardDev        Guard = "dev"          // a minimal /dev; no device nodes elsewhere
 	GuardSeccomp    Guard = "seccomp"      // the list of refused system calls
-	GuardLandlock   Guard = "landlock"     // Landlock scopes and, with RootHost, write rules
+	GuardLandlock   Guard = "landlock"     // Landlock: write rules with RootHost, scopes where the kernel can (ABI 8)
 	GuardDump       Guard = "dump"         // the master is not dumpable: no ptrace, /proc/PID/mem or core of it
 )
 
