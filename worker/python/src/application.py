@@ -2,7 +2,7 @@
 
 import sys
 
-from _gowsgi.runtime import log
+from _gowsgi.runtime import log, print_traceback
 
 
 def load(rt):
@@ -14,16 +14,8 @@ def load(rt):
             return False
         rt.app = find(conf)
     except BaseException:  # an application may as well call sys.exit() while it is imported
-        show(*sys.exc_info())
+        print_traceback()
     return rt.app is not None
-
-
-def show(kind, value, tb):
-    """Prints a traceback without the importing frames of the runtime."""
-    first = tb
-    while first is not None and first.tb_frame.f_globals.get("__name__", "").startswith("_gowsgi"):
-        first = first.tb_next
-    sys.excepthook(kind, value, first)
 
 
 def prepare_path(conf):

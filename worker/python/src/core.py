@@ -1,13 +1,14 @@
 """A core: one thread of a worker that accepts connections, runs the application and keeps its area of the board."""
 
-import sys
 from os import close, set_blocking
 from select import EPOLLIN, epoll
 from struct import Struct
 from time import monotonic
 
+from _thread import get_ident
+
 from _gowsgi import board as fields
-from _gowsgi.runtime import log
+from _gowsgi.runtime import log, print_traceback
 from _gowsgi.wire import Gone, InputError, wait
 
 EPOLLEXCLUSIVE = 1 << 28  # only one of the waiting workers is woken (epoll_ctl(2), Linux 4.5)
@@ -25,6 +26,7 @@ class Core(object):
         self.index = index
         self.app = runtime.app
         self.request = None
+        self.ident = None  # of the thread
         self.parked = None  # http11.Parked, when there is an http11 socket
         self.log_request = None
         board = runtime.board
@@ -48,6 +50,7 @@ class Core(object):
         arguments, when they become readable.
         """
         runtime = self.runtime
+        self.ident = get_ident()
         poller = epoll()
         for fd in watched:
             poller.register(fd, EPOLLIN)
@@ -92,11 +95,14 @@ class Core(object):
                     set_blocking(fd, False)
                 serve(fd, peer)
             except Exception:  # a fault of the runtime's own ends one connection, never the worker
-                self.trace()
+                print_traceback(whole=True)
                 self.drop(fd)
 
     def drop(self, fd):
+        """Closes a connection whose serving broke off, unless that is done."""
         try:
+            if self.parked is not None:
+                self.parked.forget(fd)
             close(fd)
         except OSError:
             pass  # it was closed before the fault
@@ -128,7 +134,7 @@ class Core(object):
                 result.close()
             except BaseException:
                 self.exceptions += 1
-                self.trace()
+                print_traceback()
         request.end()
         usec = int((monotonic() - began) * 1000000)
         self.requests += 1
@@ -161,23 +167,10 @@ class Core(object):
 
     def app_failed(self, request):
         self.exceptions += 1
-        self.trace()
+        print_traceback()
         if self.runtime.conf["catch_exceptions"]:
             from _gowsgi import failure
 
             failure.show(request)
         else:
             request.fail("500 Internal Server Error")
-
-    def trace(self):
-        """Prints the traceback of the exception being handled, from the first frame that is not the runtime's."""
-        kind, value, tb = sys.exc_info()
-        first = tb
-        while first is not None and first.tb_frame.f_globals.get("__name__", "").startswith("_gowsgi"):
-            first = first.tb_next
-        try:
-            sys.excepthook(kind, value, first or tb)
-        except BaseException:
-            log("Cannot print the traceback of %s" % kind.__name__)
-        finally:
-            del tb, first

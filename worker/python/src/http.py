@@ -46,7 +46,8 @@ class HttpProtocol(object):
         if cut < 0 or cut > self.limit:
             data, cut = self.complete(fd, peer, data)
             if not data:
-                close(fd)
+                if not cut:
+                    self.close(fd)
                 return
         request = self.request(HttpRequest, fd, peer, data, cut)
         if request is None:
@@ -55,6 +56,10 @@ class HttpProtocol(object):
         if request.fd >= 0:
             self.wire.linger(fd)
             close(fd)
+
+    def close(self, fd):
+        """Ends a connection that is not (or no longer) in a request."""
+        close(fd)
 
     def request(self, kind, fd, peer, data, cut):
         """The request whose head is data[:cut]; None when it was refused, and the connection closed."""
@@ -91,11 +96,16 @@ class HttpProtocol(object):
         if self.post_buffering:
             from _gowsgi import buffered
 
-            return buffered.body(body, self.post_buffering, self, peer)
+            body = buffered.body(body, self.post_buffering, self.core, peer)
+            if body is None:
+                self.close(fd)
         return body
 
     def complete(self, fd, peer, data):
-        """Waits for the rest of a head; (b"", 0) when none came that can be answered."""
+        """Waits for the rest of a head and returns the data and where the head ends.
+
+        Without one it returns (b"", 0) for a connection that is to be closed, (b"", -1) for one that is closed.
+        """
         deadline = monotonic() + self.wire.seconds
         while True:
             cut = data.find(b"\r\n\r\n")
@@ -133,7 +143,7 @@ class HttpProtocol(object):
         self.core.read_error()
         self.say(fd, status)
         self.wire.linger(fd)
-        close(fd)
+        self.close(fd)
 
     def say(self, fd, status):
         text = status.partition(" ")[2]

@@ -19,7 +19,7 @@ class LazyModule(Module):
         return dir(self)
 
     def fill(self):
-        from _gowsgi import api, runtime
-
         self.__class__ = Module
-        api.fill(self, runtime.current)
+        from _gowsgi import api
+
+        api.fill(self)

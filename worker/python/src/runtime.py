@@ -1,5 +1,6 @@
 """What one process of the runtime knows about itself: a single object, filled by the zygote and by each worker."""
 
+import sys
 from os import getpid, write
 
 
@@ -9,14 +10,14 @@ class Runtime(object):
     conf = None
     board = None  # board.Board
     channel = None  # _socket.socket, SOCK_SEQPACKET; workers only send on it
-    app = None  # the WSGI callable, None when it did not load
+    board_fd = -1
+    app = None  # the WSGI callable
+    has_app = False  # false when it did not load, and app only answers 500
     slot = 0
     pid = 0
     stopping = False  # SIGHUP came: finish what runs, take nothing new
     started = 0  # unix seconds
-    cores = ()
-    local = None  # _thread._local with the running request, only with threads
-    request = None  # the running request of a worker without threads
+    cores = ()  # core.Core, one for each thread
 
     def send(self, text):
         """Sends one message to the master; false when the master is gone."""
@@ -31,17 +32,33 @@ current = Runtime()
 
 
 def log(text):
-    """Writes one line of the runtime's own to the log (descriptor 2), whole, in one write."""
-    if current.conf and current.conf["log_json"]:
+    """Writes one line of the runtime's own to the log, whole, in one write."""
+    conf = current.conf
+    if conf["log_json"]:
         from _gowsgi import jsonlog
 
         data = jsonlog.message(text)
     else:
         data = (text + "\n").encode("utf-8", "backslashreplace")
     try:
-        write(2, data)
+        write(conf["log_fd"], data)
     except OSError:
         pass  # nobody is left to tell
+
+
+def print_traceback(whole=False):
+    """Prints the exception being handled, without the runtime's own frames unless whole is set (a fault of ours)."""
+    kind, value, tb = sys.exc_info()
+    first = tb
+    while not whole and first is not None and first.tb_frame.f_globals.get("__name__", "").startswith("_gowsgi"):
+        first = first.tb_next
+    try:
+        value.__traceback__ = first  # what Python prints, whatever is passed to the hook
+        sys.excepthook(kind, value, first)
+    except BaseException:
+        log("Cannot print the traceback of %s" % kind.__name__)
+    finally:
+        del tb, first
 
 
 def refresh_pid():

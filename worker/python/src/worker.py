@@ -8,7 +8,7 @@ from _socket import AF_INET, AF_INET6, AF_UNIX, SO_RCVTIMEO, SOCK_STREAM, SOL_SO
 
 from _gowsgi import environ, runtime
 from _gowsgi.core import Core
-from _gowsgi.runtime import log
+from _gowsgi.runtime import log, print_traceback
 from _gowsgi.wire import Wire
 
 GRACEFUL, ENDED, FAILED_APP = 17, 30, 22  # exit codes, uWSGI's
@@ -80,7 +80,7 @@ def main(rt, slot):
 
         if not application.load(rt) and conf["need_app"]:
             return FAILED_APP
-    ok = rt.app is not None
+    ok = rt.has_app = rt.app is not None
     if not ok:
         from _gowsgi.application import missing
 
@@ -89,9 +89,20 @@ def main(rt, slot):
     # Signals arrive between two bytecodes of the main thread; one that comes just before epoll_wait(2) would wait for
     # the next connection if this pipe did not wake it.
     watched = {stop_read: nothing, wake_read: lambda: drain(wake_read), conf["fds"]["lifeline"]: lambda: orphaned(rt)}
+    post_fork()
     rt.send("ready %d %d %d" % (slot, rt.pid, ok))
     serve(rt, watched, stop_read)
     return end(rt)
+
+
+def post_fork():
+    """Runs uwsgi.post_fork_hook, which uwsgidecorators.postfork sets; its failure is the application's to see."""
+    hook = vars(sys.modules["uwsgi"]).get("post_fork_hook")
+    if hook is not None:
+        try:
+            hook()
+        except Exception:
+            print_traceback()
 
 
 def serve(rt, watched, stop_read):
@@ -146,7 +157,7 @@ def end(rt):
             threading._shutdown()
         atexit._run_exitfuncs()
     except BaseException:
-        sys.excepthook(*sys.exc_info())
+        print_traceback()
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -3,13 +3,14 @@
 import gc
 import os
 import sys
+from _signal import SIG_SETMASK, pthread_sigmask
 from time import monotonic, time
 
 from _socket import AF_UNIX, SOCK_SEQPACKET, socket
 
 from _gowsgi import runtime
 from _gowsgi.board import Board
-from _gowsgi.runtime import log
+from _gowsgi.runtime import log, print_traceback
 
 
 def main(conf):
@@ -51,12 +52,27 @@ def prepare(rt, conf):
     fds = conf["fds"]
     for fd in [fds["channel"], fds["board"], fds["lifeline"]] + [s["fd"] for s in conf["sockets"]]:
         os.set_inheritable(fd, False)  # a program the application starts has no business with them
+    if conf["log_fd"] > 2:
+        os.set_inheritable(conf["log_fd"], False)
+    pthread_sigmask(SIG_SETMASK, ())  # whatever the starting thread had blocked
     rt.channel = socket(AF_UNIX, SOCK_SEQPACKET, 0, fds["channel"])
-    rt.board = Board(fds["board"])
-    os.close(fds["board"])
+    rt.board_fd = fds["board"]
+    rt.board = Board(rt.board_fd)
+    buffer_lines()
     from _gowsgi.lazyapi import LazyModule
 
     sys.modules["uwsgi"] = LazyModule("uwsgi")
+
+
+def buffer_lines():
+    """Makes print() appear in the log when the line ends: Python buffers blocks when stdout is no terminal."""
+    try:
+        sys.stdout.reconfigure(line_buffering=True)
+    except AttributeError:  # Python 3.6
+        from io import TextIOWrapper
+
+        old = sys.stdout
+        sys.stdout = TextIOWrapper(old.detach(), old.encoding, old.errors, line_buffering=True)
 
 
 def flush():
@@ -97,6 +113,6 @@ def fork(rt, slot, seq):
     except OSError as err:
         log("Cannot start worker %d: %s" % (slot, err.strerror))
     except BaseException:
-        sys.excepthook(*sys.exc_info())
+        print_traceback(whole=True)
     finally:
         os._exit(status)
