@@ -4,10 +4,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
@@ -25,65 +27,15 @@ func TestMetricsPassTheLinter(t *testing.T) {
 func TestMetricsValues(t *testing.T) {
 	snap, info := fullFigures(t)
 	c := NewCollector(func() (Snapshot, Info) { return snap, info })
-	const want = `
-# HELP gowsgi_requests_total Requests handled.
-# TYPE gowsgi_requests_total counter
-gowsgi_requests_total{worker="1"} 4
-gowsgi_requests_total{worker="2"} 0
-# HELP gowsgi_workers Worker processes by state; during an overlapping reload those of both generations.
-# TYPE gowsgi_workers gauge
-gowsgi_workers{state="busy"} 1
-gowsgi_workers{state="cheap"} 1
-gowsgi_workers{state="dead"} 0
-gowsgi_workers{state="idle"} 0
-gowsgi_workers{state="starting"} 0
-gowsgi_workers{state="stopping"} 0
-# HELP gowsgi_reloads_total Reloads by result.
-# TYPE gowsgi_reloads_total counter
-gowsgi_reloads_total{result="failed"} 1
-gowsgi_reloads_total{result="ok"} 1
-# HELP gowsgi_reload_failures_total Reloads that failed by reason; the old generation served on.
-# TYPE gowsgi_reload_failures_total counter
-gowsgi_reload_failures_total{reason="app"} 1
-gowsgi_reload_failures_total{reason="config"} 0
-gowsgi_reload_failures_total{reason="crash"} 0
-gowsgi_reload_failures_total{reason="jail"} 0
-gowsgi_reload_failures_total{reason="other"} 0
-gowsgi_reload_failures_total{reason="timeout"} 0
-# HELP gowsgi_listen_queue Connections that wait to be accepted.
-# TYPE gowsgi_listen_queue gauge
-gowsgi_listen_queue{socket="127.0.0.1:3031"} 3
-# HELP gowsgi_listen_queue_max Connections that may wait to be accepted.
-# TYPE gowsgi_listen_queue_max gauge
-gowsgi_listen_queue_max{socket="127.0.0.1:3031"} 100
-# HELP gowsgi_build_info Always 1; the label holds the version.
-# TYPE gowsgi_build_info gauge
-gowsgi_build_info{version="0.1"} 1
-# HELP gowsgi_jail_build_seconds Time from the clone of a jail until it stood.
-# TYPE gowsgi_jail_build_seconds histogram
-gowsgi_jail_build_seconds_bucket{le="0.005"} 0
-gowsgi_jail_build_seconds_bucket{le="0.01"} 0
-gowsgi_jail_build_seconds_bucket{le="0.025"} 0
-gowsgi_jail_build_seconds_bucket{le="0.05"} 1
-gowsgi_jail_build_seconds_bucket{le="0.1"} 1
-gowsgi_jail_build_seconds_bucket{le="0.25"} 1
-gowsgi_jail_build_seconds_bucket{le="0.5"} 1
-gowsgi_jail_build_seconds_bucket{le="1"} 1
-gowsgi_jail_build_seconds_bucket{le="2.5"} 1
-gowsgi_jail_build_seconds_bucket{le="5"} 1
-gowsgi_jail_build_seconds_bucket{le="10"} 1
-gowsgi_jail_build_seconds_bucket{le="30"} 1
-gowsgi_jail_build_seconds_bucket{le="+Inf"} 1
-gowsgi_jail_build_seconds_sum 0.04
-gowsgi_jail_build_seconds_count 1
-# HELP gowsgi_last_jail_build_seconds Time the newest jail took to build.
-# TYPE gowsgi_last_jail_build_seconds gauge
-gowsgi_last_jail_build_seconds 0.04
-`
+	want, err := os.Open("testdata/metrics.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer want.Close()
 	names := []string{"gowsgi_requests_total", "gowsgi_workers", "gowsgi_reloads_total", "gowsgi_reload_failures_total",
 		"gowsgi_listen_queue", "gowsgi_listen_queue_max", "gowsgi_build_info", "gowsgi_jail_build_seconds",
 		"gowsgi_last_jail_build_seconds"}
-	if err := testutil.CollectAndCompare(c, strings.NewReader(want), names...); err != nil {
+	if err := testutil.CollectAndCompare(c, want, names...); err != nil {
 		t.Error(err)
 	}
 }
@@ -210,5 +162,44 @@ func TestServePrometheus(t *testing.T) {
 	l.Close()
 	if err := <-done; err != nil {
 		t.Errorf("the server ended with %v", err)
+	}
+}
+
+// TestEveryMetricIsDocumented compares name, type and labels of every metric with the table of docs/metrics.md.
+func TestEveryMetricIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(line, "|")
+		if len(cells) == 7 && strings.HasPrefix(cells[1], " `gowsgi_") {
+			labels := strings.NewReplacer("`", "", " ", "").Replace(cells[4])
+			documented[strings.Trim(cells[1], " `")] = strings.TrimSpace(cells[2]) + " " + labels
+		}
+	}
+	snap, info := fullFigures(t)
+	reg := prometheus.NewRegistry()
+	if err := reg.Register(NewCollector(func() (Snapshot, Info) { return snap, info })); err != nil {
+		t.Fatal(err)
+	}
+	found, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range found {
+		var labels []string
+		for _, l := range f.GetMetric()[0].GetLabel() {
+			labels = append(labels, l.GetName())
+		}
+		got := strings.ToLower(f.GetType().String()) + " " + strings.Join(labels, ",")
+		if want := documented[f.GetName()]; got != want {
+			t.Errorf("%s is a %q, documented as %q", f.GetName(), got, want)
+		}
+		delete(documented, f.GetName())
+	}
+	for name := range documented {
+		t.Errorf("%s is documented and does not exist", name)
 	}
 }
