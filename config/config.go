@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"time"
 )
 
 // Config is a whole configuration, read, resolved and checked. It is plain data: it can be copied and written as JSON.
@@ -61,9 +62,9 @@ type Options struct {
 	Env      []string // NAME=value
 	Dir      string   // current directory, "" = the process's
 	Hostname string   // of the machine
-	Binary   string   // path of the running program
+	Binary   string   // path of the running program, "" = found out
 	CPUs     int      // 0 = runtime.NumCPU
-	Start    int64    // unix microseconds for %t and %T
+	Start    int64    // unix microseconds for %t and %T, 0 = now
 	Reload   bool     // this is not the first start: for if-reload
 	Stdin    io.Reader
 
@@ -85,8 +86,14 @@ func (o *Options) fill() {
 	if o.CPUs == 0 {
 		o.CPUs = runtime.NumCPU()
 	}
+	if o.Start == 0 {
+		o.Start = time.Now().UnixMicro()
+	}
+	if o.Binary == "" {
+		o.Binary, _ = os.Executable()
+	}
 	if o.ReadFile == nil {
-		o.ReadFile = os.ReadFile
+		o.ReadFile = readBounded
 	}
 	if o.Stat == nil {
 		o.Stat = os.Stat
@@ -94,6 +101,16 @@ func (o *Options) fill() {
 	if o.Glob == nil {
 		o.Glob = filepath.Glob
 	}
+}
+
+// readBounded reads a file, or one byte more than is allowed: /dev/zero has no end.
+func readBounded(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxFile+1))
 }
 
 // abs gives the path of a file named relative to the current directory.

@@ -28,6 +28,9 @@ func (p Pos) String() string {
 	return p.File + ":" + strconv.Itoa(p.Line)
 }
 
+// maxChain is how many files of a chain of includes are named.
+const maxChain = 5
+
 // chain tells how a file came to be read: " (included from a.ini:3, from b.ini:1)", or nothing for the first file.
 func (p Pos) chain() string {
 	if len(p.Via) == 0 {
@@ -38,6 +41,10 @@ func (p Pos) chain() string {
 	for i, v := range p.Via {
 		if i > 0 {
 			b.WriteByte(',')
+		}
+		if i == maxChain {
+			b.WriteString(" and so on")
+			break
 		}
 		b.WriteString(" from " + v.String())
 	}

@@ -84,21 +84,35 @@ func headerName(line string) (string, error) {
 // defaultSection is the section that is read when none is asked for.
 const defaultSection = "uwsgi"
 
-// parseINI gives the settings of one section. found is false when the file has no such section.
+// parseINI gives the settings of one section. found is false when the file has no such section; a file without any header gives its lines
+// all the same.
 func parseINI(data []byte, want string) (list []Entry, found bool, err error) {
 	sections, err := cutSections(data)
 	if err != nil {
 		return nil, false, err
 	}
+	if only := soleBody(sections); only && want == defaultSection {
+		want = preamble
+	}
 	for _, s := range sections {
 		if s.name != want {
 			continue
 		}
-		found = true
+		found = want != preamble
 		for _, line := range s.lines {
 			key, v, _ := strings.Cut(line.text, "=")
 			list = append(list, Entry{Key: strings.Trim(key, " \t"), Value: strings.Trim(v, " \t"), HasValue: true, Pos: Pos{Line: line.number}})
 		}
 	}
 	return list, found, nil
+}
+
+// soleBody reports whether all lines stand before the first header, if there is one.
+func soleBody(sections []section) bool {
+	for _, s := range sections {
+		if s.name != preamble && s.name != goINIDefault {
+			return false
+		}
+	}
+	return true
 }

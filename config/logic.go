@@ -69,7 +69,8 @@ func (p *blockParser) block(e Entry, depth int) node {
 	}
 	n.body = p.until(depth, e)
 	if p.end != nil && canonical(p.end.Key) == "else" {
-		n.otherwise = append([]node{{entry: *p.end}}, p.until(depth, e)...)
+		turn := node{entry: *p.end}
+		n.otherwise = append([]node{turn}, p.until(depth, e)...)
 	}
 	n.closed = p.end
 	p.end = nil

@@ -12,7 +12,7 @@ func (c *Config) Show() string {
 	b := &strings.Builder{}
 	fmt.Fprintln(b, ";uWSGI instance configuration\n[uwsgi]")
 	for _, e := range c.Entries {
-		fmt.Fprintln(b, oneLine(e.Key+" = "+e.shown()))
+		fmt.Fprintln(b, e.Key+" = "+e.shown())
 	}
 	fmt.Fprintln(b, ";end of configuration")
 	return b.String()

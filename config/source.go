@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -110,7 +111,7 @@ func plainCause(err error) error {
 	return err
 }
 
-var errNotHere = fmt.Errorf("not possible here")
+var errNotHere = errors.New("not possible here")
 
 func through(f func(string) ([]byte, error), arg string) ([]byte, error) {
 	if f == nil {
@@ -133,6 +134,9 @@ func (l *loader) readFD(rest string) ([]byte, error) {
 func (l *loader) readStdin() ([]byte, error) {
 	if l.o.Stdin == nil {
 		return nil, errNotHere
+	}
+	if l.o.Reload {
+		return nil, errors.New("it was read at the first start")
 	}
 	return io.ReadAll(io.LimitReader(l.o.Stdin, maxFile+1))
 }
@@ -159,7 +163,10 @@ func (s *source) parse(l *loader) ([]Entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read %s: %w", shown, err)
 	}
-	if !found {
+	switch {
+	case !found && len(list) > 0:
+		l.warnAt(Pos{File: shown}, "no section header: read as ["+s.section+"]", "write ["+s.section+"] on the first line; uWSGI reads nothing here")
+	case !found:
 		l.warnAt(Pos{File: shown}, "no section ["+s.section+"] in this file", s.otherSections())
 	}
 	m := newMagic(l, s)
