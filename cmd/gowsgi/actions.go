@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"gowsgi/config"
+	"gowsgi/reload/verdict"
+)
+
+// carryOut does what the command line asks for instead of serving; done is false when serving goes on.
+func carryOut(cfg *config.Config, stdout, stderr io.Writer) (code int, done bool) {
+	switch a := cfg.Action; a.Kind {
+	case config.ActionHelp:
+		fmt.Fprint(stdout, config.Help())
+	case config.ActionVersion:
+		fmt.Fprintf(stdout, "gowsgi %s (uWSGI %s compatible)\n", version, uwsgiVersion)
+	case config.ActionShowConfig:
+		fmt.Fprint(stdout, cfg.Show())
+		return 0, false
+	case config.ActionCheckConfig:
+		fmt.Fprint(stdout, cfg.Check())
+	case config.ActionExplain:
+		text, err := config.Explain(a.Name)
+		if err != nil {
+			fmt.Fprintln(stderr, err)
+			return verdict.Init, true
+		}
+		fmt.Fprint(stdout, text)
+	case config.ActionCompletion:
+		text, err := config.Completion(a.Name)
+		if err != nil {
+			fmt.Fprintln(stderr, err)
+			return verdict.Init, true
+		}
+		fmt.Fprint(stdout, text)
+	case config.ActionSignal:
+		if err := signalPidfile(a.Pidfile, a.Signal); err != nil {
+			fmt.Fprintln(stderr, err)
+			return verdict.Init, true
+		}
+	case config.ActionExit:
+		return a.Code, true
+	default:
+		return 0, false
+	}
+	return verdict.OK, true
+}
+
+// signalPidfile sends a signal to the process whose pid is in a file. A file that holds anything but one positive number
+// is refused: uWSGI reads it as 0 and signals the caller's own process group.
+func signalPidfile(name, signal string) error {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return fmt.Errorf("cannot read pidfile: %w", err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || pid < 1 {
+		return fmt.Errorf("cannot use pidfile %s: %.40q is not a pid", name, strings.TrimSpace(string(text)))
+	}
+	sig := unix.SignalNum("SIG" + signal)
+	if sig == 0 {
+		return fmt.Errorf("cannot send signal %q: no such signal", signal)
+	}
+	if err := unix.Kill(pid, sig); err != nil {
+		return fmt.Errorf("cannot send SIG%s to pid %d (from %s): %w", signal, pid, name, err)
+	}
+	return nil
+}

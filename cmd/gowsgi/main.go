@@ -1,0 +1,35 @@
+// Command gowsgi is a uWSGI-compatible process master whose apps live in namespace jails. See README.md.
+//
+// One binary plays several roles, picked by a hidden first argument: without one it is the parent, "@master" is PID 1 of
+// a jail.
+package main
+
+import (
+	"io"
+	"os"
+)
+
+// version is the release; the build may override it with -ldflags "-X main.version=...".
+var version = "0.1.0"
+
+// uwsgiVersion is what apps and tools are told when they ask for uWSGI's version.
+const uwsgiVersion = "2.0.21"
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is the whole program; it returns the exit code.
+func run(args, env []string, stdin io.Reader, stdout, stderr *os.File) int {
+	if len(args) > 0 {
+		if role, ok := roles[args[0]]; ok {
+			return role(stderr)
+		}
+	}
+	return runParent(args, env, stdin, stdout, stderr)
+}
+
+// roles are the hidden ones: how our own binary is started inside a jail.
+var roles = map[string]func(stderr *os.File) int{
+	"@master": runMaster,
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"gowsgi/jail"
+	"gowsgi/master"
+	"gowsgi/reload/verdict"
+)
+
+// runMaster is the role of PID 1: receive the boot, enter the jail, run. What cannot be done is told to the parent, who
+// logs it: one line, once.
+func runMaster(stderr *os.File) int {
+	boot, conn, err := jail.Receive()
+	if err != nil {
+		fmt.Fprintf(stderr, "gowsgi @master: %v\n", err)
+		return verdict.Init
+	}
+	var set master.Settings
+	if err := json.Unmarshal(boot.Payload, &set); err != nil {
+		return failed(conn, jail.Message{Type: jail.MsgStepFailed, Step: "boot", Message: fmt.Sprintf("cannot read the master's settings: %v", err)}, stderr)
+	}
+	if err := jail.SetSubreaper(); err != nil {
+		return failed(conn, jail.Message{Type: jail.MsgStepFailed, Step: "subreaper", Message: err.Error()}, stderr)
+	}
+	audit, err := jail.Enter(boot.Spec)
+	if err != nil {
+		msg := jail.Message{Type: jail.MsgStepFailed, Message: err.Error()}
+		if step := (*jail.StepError)(nil); errors.As(err, &step) {
+			msg = step.Message()
+		}
+		return failed(conn, msg, stderr)
+	}
+	if err := conn.Send(jail.Message{Type: jail.MsgEntered, Audit: &audit}); err != nil {
+		fmt.Fprintf(stderr, "gowsgi @master: %v\n", err)
+		return verdict.Init
+	}
+	log := newLogger(stderr, set.LogJSON, set.LogTerminal)
+	var listeners []*os.File
+	for i := range set.Conf.Sockets {
+		listeners = append(listeners, os.NewFile(uintptr(jail.FDListeners+i), set.Conf.Sockets[i].Addr))
+	}
+	appLog := stderr
+	if set.LogJSON {
+		if appLog, err = wrapLines(log); err != nil {
+			return failed(conn, jail.Message{Type: jail.MsgStepFailed, Step: "log", Message: err.Error()}, stderr)
+		}
+	}
+	return master.Run(&set, master.Resources{
+		Conn:      conn,
+		Board:     os.NewFile(jail.FDBoard, "scoreboard"),
+		Listeners: listeners,
+		AppLog:    appLog,
+		Log:       log,
+	})
+}
+
+func failed(conn *jail.Conn, msg jail.Message, stderr *os.File) int {
+	if err := conn.Send(msg); err != nil {
+		fmt.Fprintf(stderr, "gowsgi @master: %s (and %v)\n", msg.Message, err)
+	}
+	return verdict.Init
+}

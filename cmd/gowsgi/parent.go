@@ -1,0 +1,85 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"gowsgi/config"
+	"gowsgi/reload"
+	"gowsgi/reload/verdict"
+)
+
+// runParent is the role of whoever the user starts: read the configuration, do what it asks for.
+func runParent(args, env []string, stdin io.Reader, stdout, stderr *os.File) int {
+	options := config.Options{Args: args, Env: env, Stdin: stdin, Exec: shellOutput, ReadFD: readFD}
+	cfg, err := config.Load(options)
+	if err != nil {
+		printProblems(stderr, err)
+		return verdict.Init
+	}
+	if code, done := carryOut(cfg, stdout, stderr); done {
+		return code
+	}
+	return serve(cfg, options, env, stdout, stderr)
+}
+
+func serve(cfg *config.Config, options config.Options, env []string, stdout, stderr *os.File) int {
+	logFile := stderr
+	if name := cfg.Log.File; name != "" {
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
+		if err != nil {
+			fmt.Fprintf(stderr, "cannot open the log: %v\n", err)
+			return verdict.Init
+		}
+		defer f.Close()
+		logFile = f
+	}
+	terminal := isTerminal(logFile)
+	log := newLogger(logFile, cfg.Log.JSON, terminal)
+	log.Info().Msgf("*** Starting gowsgi %s (a uWSGI-compatible server, pid: %d) ***", version, os.Getpid())
+	for _, name := range cfg.Files {
+		log.Info().Msgf("[uWSGI] getting configuration from %s", name)
+	}
+	warn := func(c *config.Config) {
+		for _, w := range c.Warnings {
+			log.Warn().Msg(w.Error())
+		}
+		for _, line := range c.Prints {
+			log.Info().Msg(line)
+		}
+	}
+	warn(cfg)
+	if len(cfg.Sockets.List) == 0 {
+		log.Error().Msg("The -s/--socket option is missing and stdin is not a socket. (give one of socket, http-socket, http11-socket)")
+		return verdict.Init
+	}
+	options.Reload = true
+	options.Stdin = strings.NewReader("") // what came on standard input is gone
+	return reload.Run(reload.Setup{
+		Config: cfg,
+		Load: func() (*config.Config, error) {
+			next, err := config.Load(options)
+			if err == nil {
+				warn(next)
+			}
+			return next, err
+		},
+		Payload: payload(env, terminal),
+		Log:     log, LogFile: logFile, Version: version,
+	})
+}
+
+// printProblems writes each problem of a configuration on a line of its own.
+func printProblems(stderr io.Writer, err error) {
+	var all config.Diagnostics
+	if !errors.As(err, &all) {
+		fmt.Fprintln(stderr, err)
+		return
+	}
+	for _, d := range all {
+		fmt.Fprintln(stderr, d.Error())
+	}
+}

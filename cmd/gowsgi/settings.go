@@ -1,0 +1,59 @@
+package main
+
+import (
+	"os"
+	"slices"
+	"strings"
+
+	"gowsgi/config"
+	"gowsgi/master"
+	"gowsgi/reload"
+	"gowsgi/worker"
+)
+
+// payload makes the master's settings from the configuration. It runs in the parent, on the host: what an app in the
+// jail has to know of the host (its name) is read here.
+func payload(env []string, terminal bool) func(*config.Config, reload.Boot) (any, error) {
+	return func(cfg *config.Config, boot reload.Boot) (any, error) {
+		node, err := os.Hostname()
+		if err != nil {
+			node = "localhost"
+		}
+		conf := worker.Conf{
+			Version: version, UWSGIVersion: uwsgiVersion, Node: node,
+			Processes: cfg.Process.Processes, Threads: max(cfg.Process.Threads, 1),
+			LazyApps: cfg.Process.LazyApps, NeedApp: cfg.Process.NeedApp,
+			Module: cfg.Python.Module, WSGIFile: cfg.Python.WSGIFile, Callable: cfg.Python.Callable,
+			PythonPath: cfg.Python.Path, PyArgv: cfg.Python.Argv,
+			BufferSize: cfg.Protocol.BufferSize, Timeout: cfg.Sockets.Timeout, PostBuf: cfg.Protocol.PostBuffering,
+			Script: cfg.Protocol.ManageScriptName, NoWrapper: cfg.Python.NoFileWrapper, CatchExc: cfg.Python.CatchExceptions,
+			LogRequests: !cfg.Log.DisableRequests, LogJSON: cfg.Log.JSON, LogFD: 2,
+		}
+		for _, e := range cfg.Entries {
+			conf.Opt = append(conf.Opt, [2]string{e.Key, e.Value})
+		}
+		for _, s := range boot.Sockets {
+			conf.Sockets = append(conf.Sockets, worker.Listener{Proto: s.Proto, Family: s.Family, Addr: s.Addr})
+		}
+		return master.Settings{
+			Conf: conf, Interpreter: cfg.Python.Interpreter, Home: cfg.Python.Home,
+			Env:       environment(env, cfg.Process.Env),
+			DieOnTerm: cfg.Process.DieOnTerm, ContainerInit: boot.ContainerInit,
+			MercySeconds: cfg.Process.WorkerReloadMercy, NeedApp: cfg.Process.NeedApp,
+			LogJSON: cfg.Log.JSON, LogTerminal: terminal,
+		}, nil
+	}
+}
+
+// environment is the caller's with the configured changes: K=V sets, K alone takes K out.
+func environment(env, changes []string) []string {
+	out := slices.Clone(env)
+	for _, change := range changes {
+		name, _, sets := strings.Cut(change, "=")
+		out = slices.DeleteFunc(out, func(kv string) bool { return strings.HasPrefix(kv, name+"=") })
+		if sets {
+			out = append(out, change)
+		}
+	}
+	return out
+}

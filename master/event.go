@@ -1,0 +1,113 @@
+package master
+
+import (
+	"golang.org/x/sys/unix"
+
+	"gowsgi/jail"
+	"gowsgi/metrics"
+	"gowsgi/reload/verdict"
+	"gowsgi/worker"
+)
+
+// Event is something that happened; the only way into the machine.
+type Event interface{ event() }
+
+type (
+	// Booted is the first event: the jail stands, nothing runs yet.
+	Booted struct{}
+	// ZygoteStarted follows the action StartZygote.
+	ZygoteStarted struct{ PID int }
+	// ZygoteFailed follows the action StartZygote when the exec could not be done.
+	ZygoteFailed struct{ Err error }
+	// Said is a packet from the zygote or a worker.
+	Said struct{ worker.Message }
+	// Exited is the end of a child, from wait4.
+	Exited struct {
+		PID    int
+		Status unix.WaitStatus
+	}
+	// Asked is a signal to the master, translated.
+	Asked struct{ Action verdict.Action }
+	// Leave is the parent's order.
+	Leave struct{ Brutal bool }
+	// Orphaned means that the parent is gone.
+	Orphaned struct{}
+	// Woke means that a deadline of the machine may have passed.
+	Woke struct{}
+)
+
+func (Booted) event()        {}
+func (ZygoteStarted) event() {}
+func (ZygoteFailed) event()  {}
+func (Said) event()          {}
+func (Exited) event()        {}
+func (Asked) event()         {}
+func (Leave) event()         {}
+func (Orphaned) event()      {}
+func (Woke) event()          {}
+
+// Action is something to be done; the loop carries actions out in order.
+type Action interface{ action() }
+
+type (
+	// StartZygote executes the Python zygote; the answer is ZygoteStarted or ZygoteFailed.
+	StartZygote struct{}
+	// Fork asks the zygote for a worker.
+	Fork struct {
+		Slot int
+		Seq  uint64
+	}
+	// QuitZygote tells the zygote to exit.
+	QuitZygote struct{}
+	// Kill sends a signal to a child that has not been waited for yet, so its pid cannot have been reused.
+	Kill struct {
+		PID    int
+		Signal unix.Signal
+	}
+	// Tell sends a frame to the parent.
+	Tell struct{ jail.Message }
+	// Log writes a line; uWSGI's words where it has some.
+	Log struct {
+		Level Level
+		Text  string
+	}
+	// Mark writes to the scoreboard.
+	Mark struct {
+		Slot  int
+		What  MarkKind
+		PID   int
+		Cause metrics.Cause
+	}
+	// Exit ends the loop; whatever still lives in the jail is killed.
+	Exit struct{ Code int }
+)
+
+func (StartZygote) action() {}
+func (Fork) action()        {}
+func (QuitZygote) action()  {}
+func (Kill) action()        {}
+func (Tell) action()        {}
+func (Log) action()         {}
+func (Mark) action()        {}
+func (Exit) action()        {}
+
+// MarkKind says which fields of a slot change.
+type MarkKind uint8
+
+// What can be marked.
+const (
+	MarkSpawned MarkKind = iota
+	MarkRunning
+	MarkStopping
+	MarkDied
+)
+
+// Level of a log line.
+type Level uint8
+
+// Levels.
+const (
+	Info Level = iota
+	Warn
+	Error
+)

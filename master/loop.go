@@ -1,0 +1,300 @@
+package master
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
+
+	"gowsgi/jail"
+	"gowsgi/metrics"
+	"gowsgi/reload/verdict"
+	"gowsgi/worker"
+)
+
+// Resources are the descriptors and sinks that the master was started with.
+type Resources struct {
+	Conn      *jail.Conn
+	Board     *os.File
+	Listeners []*os.File
+	AppLog    *os.File // what the zygote and the workers get as 1 and 2
+	Log       zerolog.Logger
+}
+
+// Run is the master's whole life after the jail stands. It returns the exit code; when it returns, every process that
+// was left in the jail has been killed and reaped.
+func Run(set *Settings, res Resources) int {
+	l, err := newLoop(set, res)
+	if err != nil {
+		res.Log.Error().Msg(err.Error())
+		if sendErr := res.Conn.Send(jail.Message{Type: jail.MsgStepFailed, Step: "master", Message: err.Error()}); sendErr != nil {
+			res.Log.Error().Msg(sendErr.Error())
+		}
+		return verdict.Init
+	}
+	code := l.run()
+	if !jail.KillChildren() {
+		res.Log.Error().Msg("Some processes do not die; the end of this one takes them along in a pid namespace")
+	}
+	return code
+}
+
+// loop owns the machine and carries out its actions. Only run's goroutine touches its fields.
+type loop struct {
+	set     *Settings
+	res     Resources
+	log     zerolog.Logger
+	machine *machine
+	board   *metrics.Board
+	chan_   *channel
+	life    *os.File // write end of the lifeline: kept open, never written
+	lifeR   *os.File
+	stdin   *os.File
+	signals chan os.Signal
+	control chan Event
+	pending []Event // made by actions, handled before anything from outside
+	ends    []Event // reaped, not yet handled
+	floods  int
+	code    int
+	done    bool
+}
+
+// tick is how often memory use is read and the scoreboard refreshed.
+const tick = time.Second
+
+func newLoop(set *Settings, res Resources) (*loop, error) {
+	board, err := metrics.OpenBoard(res.Board)
+	if err != nil {
+		return nil, err
+	}
+	ch, err := newChannel()
+	if err != nil {
+		return nil, err
+	}
+	lifeR, life, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("cannot make the lifeline: %w", err)
+	}
+	stdin, err := os.Open(os.DevNull)
+	if err != nil {
+		// A rootfs without /dev/null must not decide whether the app starts: an empty pipe reads the same.
+		if stdin, err = emptyPipe(); err != nil {
+			return nil, err
+		}
+	}
+	l := &loop{
+		set: set, res: res, log: res.Log, board: board, chan_: ch, life: life, lifeR: lifeR, stdin: stdin,
+		machine: newMachine(set, os.Getpid()),
+		signals: make(chan os.Signal, 64),
+		control: make(chan Event),
+	}
+	return l, nil
+}
+
+// emptyPipe is the read end of a pipe without a writer: end of file at once, like /dev/null.
+func emptyPipe() (*os.File, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("cannot make an empty standard input: %w", err)
+	}
+	return r, w.Close()
+}
+
+func (l *loop) run() int {
+	signal.Notify(l.signals, unix.SIGCHLD, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM)
+	signal.Ignore(unix.SIGPIPE)
+	go readControl(l.res.Conn, l.control)
+	go l.chan_.watch()
+	l.feed(Booted{})
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	wake := time.NewTimer(time.Hour)
+	defer wake.Stop()
+	for !l.done {
+		l.arm(wake)
+		select {
+		case sig := <-l.signals:
+			if sig == unix.SIGCHLD {
+				l.children()
+			} else if a := verdict.OfSignal(sig.(syscall.Signal), l.set.DieOnTerm, l.set.ContainerInit); a != verdict.None {
+				l.feed(Asked{a})
+			}
+		case ev := <-l.control:
+			l.feed(ev)
+		case <-l.chan_.readable:
+			l.children()
+			l.chan_.rearm()
+		case <-wake.C:
+			l.feed(Woke{})
+		case <-ticker.C:
+			l.measure()
+		}
+	}
+	return l.code
+}
+
+func (l *loop) arm(wake *time.Timer) {
+	at := l.machine.next()
+	if at.IsZero() {
+		wake.Reset(time.Hour)
+		return
+	}
+	wake.Reset(max(time.Until(at), 0))
+}
+
+// readControl turns frames from the parent into events; end of file or garbage means that there is no parent any more.
+func readControl(conn *jail.Conn, out chan<- Event) {
+	for {
+		msg, err := conn.Recv()
+		if err != nil {
+			out <- Orphaned{}
+			return
+		}
+		if msg.Type == jail.MsgLeave {
+			out <- Leave{Brutal: msg.Brutal}
+		}
+	}
+}
+
+// children reaps, then reads the packets, then handles the packets before the ends: see machine.forked for why this
+// order never loses the birth of a worker that died at once.
+func (l *loop) children() {
+	jail.Reap(func(pid int, status unix.WaitStatus, _ *unix.Rusage) {
+		l.ends = append(l.ends, Exited{pid, status})
+	})
+	packets := l.chan_.drain()
+	for _, packet := range packets {
+		msg, err := worker.ParseMessage(packet)
+		if err != nil {
+			l.log.Warn().Msg(err.Error())
+			continue
+		}
+		l.feed(Said{msg})
+	}
+	// A flood of packets may hide a birth behind it: the ends wait for it, but not for ever.
+	l.floods++
+	if len(packets) == floodLimit && l.floods < floodRounds {
+		return
+	}
+	l.floods = 0
+	ends := l.ends
+	l.ends = nil
+	for _, ev := range ends {
+		l.feed(ev)
+	}
+}
+
+// feed gives one event to the machine and carries out what it answers, and what follows from that.
+func (l *loop) feed(ev Event) {
+	l.pending = append(l.pending, ev)
+	for len(l.pending) > 0 && !l.done {
+		next := l.pending[0]
+		l.pending = l.pending[1:]
+		for _, act := range l.machine.handle(next, time.Now()) {
+			l.do(act)
+		}
+	}
+}
+
+func (l *loop) do(act Action) {
+	switch act := act.(type) {
+	case StartZygote:
+		pid, err := l.startZygote()
+		if err != nil {
+			l.pending = append(l.pending, ZygoteFailed{err})
+			return
+		}
+		l.pending = append(l.pending, ZygoteStarted{pid})
+	case Fork:
+		l.warn(l.chan_.send(worker.ForkCommand(act.Slot, act.Seq)))
+	case QuitZygote:
+		l.warn(l.chan_.send(worker.QuitCommand()))
+	case Kill:
+		if err := unix.Kill(act.PID, act.Signal); err != nil && !errors.Is(err, unix.ESRCH) {
+			l.warn(fmt.Errorf("cannot signal pid %d: %w", act.PID, err))
+		}
+	case Tell:
+		l.warn(l.res.Conn.Send(act.Message))
+	case Log:
+		l.write(act)
+	case Mark:
+		l.mark(act)
+	case Exit:
+		l.code, l.done = act.Code, true
+	}
+}
+
+func (l *loop) warn(err error) {
+	if err != nil {
+		l.log.Warn().Msg(err.Error())
+	}
+}
+
+func (l *loop) write(line Log) {
+	switch line.Level {
+	case Error:
+		l.log.Error().Msg(line.Text)
+	case Warn:
+		l.log.Warn().Msg(line.Text)
+	default:
+		l.log.Info().Msg(line.Text)
+	}
+}
+
+func (l *loop) mark(mark Mark) {
+	slot := mark.Slot - 1
+	switch mark.What {
+	case MarkSpawned:
+		l.board.Spawned(slot, mark.PID, time.Now())
+		l.board.SetState(slot, metrics.StateStarting)
+	case MarkRunning:
+		l.board.SetState(slot, metrics.StateRunning)
+	case MarkStopping:
+		l.board.SetState(slot, metrics.StateStopping)
+	case MarkDied:
+		l.board.Died(slot, mark.Cause)
+		l.board.SetState(slot, metrics.StateDead)
+		l.board.SetPID(slot, 0)
+		l.board.SetMemory(slot, 0, 0)
+		l.board.ClearCore(slot)
+	}
+}
+
+// measure writes the memory use of every worker to the scoreboard: the parent cannot, as it may not see into the jail's
+// /proc, and the pids there are others.
+func (l *loop) measure() {
+	for i := range l.machine.slots {
+		s := &l.machine.slots[i]
+		if s.pid == 0 {
+			continue
+		}
+		if rss, vsz, ok := memoryOf(s.pid); ok {
+			l.board.SetMemory(i, rss, vsz)
+		}
+	}
+}
+
+// memoryOf reads resident and virtual size, in bytes, from /proc/PID/statm (proc(5): pages).
+func memoryOf(pid int) (rss, vsz uint64, ok bool) {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0, 0, false
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, 256))
+	if err != nil {
+		return 0, 0, false
+	}
+	var size, resident uint64
+	if _, err := fmt.Sscanf(string(text), "%d %d", &size, &resident); err != nil {
+		return 0, 0, false
+	}
+	page := uint64(os.Getpagesize())
+	return resident * page, size * page, true
+}

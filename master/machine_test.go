@@ -1,0 +1,194 @@
+package master
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"gowsgi/jail"
+	"gowsgi/reload/verdict"
+	"gowsgi/worker"
+)
+
+// words renders the actions that matter shortly; logs only when their text is asked for.
+func words(acts []Action) string {
+	var out []string
+	for _, a := range acts {
+		switch a := a.(type) {
+		case StartZygote:
+			out = append(out, "zygote")
+		case Fork:
+			out = append(out, fmt.Sprintf("fork %d/%d", a.Slot, a.Seq))
+		case QuitZygote:
+			out = append(out, "quit")
+		case Kill:
+			out = append(out, fmt.Sprintf("%v %d", strings.TrimPrefix(unix.SignalName(a.Signal), "SIG"), a.PID))
+		case Tell:
+			if a.Type != jail.MsgNote {
+				out = append(out, strings.TrimSpace(fmt.Sprintf("tell %s %s", a.Type, a.Action)))
+			}
+		case Mark:
+			if a.What == MarkDied {
+				out = append(out, "died "+a.Cause.String())
+			}
+		case Exit:
+			out = append(out, fmt.Sprintf("exit %d", a.Code))
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+func exited(pid, code int) Exited          { return Exited{pid, unix.WaitStatus(code << 8)} }
+func killed(pid int, s unix.Signal) Exited { return Exited{pid, unix.WaitStatus(s)} }
+func loadedMsg(ok bool) Said               { return Said{worker.Message{Kind: worker.Loaded, OK: ok}} }
+func forkedMsg(slot int, seq uint64, pid int) Said {
+	return Said{worker.Message{Kind: worker.Forked, Slot: slot, Seq: seq, PID: pid}}
+}
+func readyMsg(slot, pid int, ok bool) Said {
+	return Said{worker.Message{Kind: worker.Ready, Slot: slot, PID: pid, OK: ok}}
+}
+
+type step struct {
+	ev   Event
+	want string
+	wait time.Duration // before the event
+}
+
+// up brings two workers with the pids 11 and 12 into service under the zygote 5.
+var up = []step{
+	{ev: Booted{}, want: "zygote"}, {ev: ZygoteStarted{5}}, {ev: loadedMsg(true), want: "fork 1/1, fork 2/2"},
+	{ev: forkedMsg(1, 1, 11)}, {ev: forkedMsg(2, 2, 12)}, {ev: readyMsg(1, 11, true)}, {ev: readyMsg(2, 12, true), want: "tell ready"},
+}
+
+func after(more ...step) []step { return append(up[:len(up):len(up)], more...) }
+
+func TestMachine(t *testing.T) {
+	tests := map[string]struct {
+		set   Settings
+		steps []step
+	}{
+		"a worker that is killed comes back": {steps: after(
+			step{ev: killed(11, unix.SIGKILL), wait: time.Minute, want: "died signal, fork 1/3"},
+			step{ev: forkedMsg(1, 3, 13)}, step{ev: readyMsg(1, 13, true)})},
+		"a worker that dies young is throttled, more each time": {steps: after(
+			step{ev: exited(11, 1), want: "died exit, fork 1/3"}, step{ev: forkedMsg(1, 3, 13)},
+			step{ev: exited(13, 1), want: "died exit"},
+			step{ev: Woke{}, wait: time.Second}, step{ev: Woke{}, wait: time.Second, want: "fork 1/4"}, step{ev: forkedMsg(1, 4, 14)},
+			step{ev: exited(14, 1), want: "died exit"}, step{ev: Woke{}, wait: 3 * time.Second}, step{ev: Woke{}, wait: time.Second, want: "fork 1/5"})},
+		"a birth that cannot be true is ignored": {steps: after(
+			step{ev: forkedMsg(1, 9, 99)}, step{ev: forkedMsg(7, 1, 99)}, step{ev: readyMsg(9, 9, true)},
+			step{ev: exited(11, 1), want: "died exit, fork 1/3"}, step{ev: forkedMsg(1, 3, 1)}, step{ev: forkedMsg(1, 3, 5)},
+			step{ev: forkedMsg(1, 3, 40)}, step{ev: killed(40, 9), wait: time.Minute, want: "died signal, fork 1/4"})},
+		"orphans are no news": {steps: after(step{ev: exited(4711, 0)})},
+		"leave": {steps: after(
+			step{ev: Leave{}, want: "quit, HUP 11, HUP 12"}, step{ev: Leave{}}, step{ev: exited(11, 17), want: "died reload"},
+			step{ev: exited(5, 0)}, step{ev: exited(12, 17), want: "died reload, exit 0"})},
+		"leave, a worker does not": {steps: after(
+			step{ev: Leave{}, want: "quit, HUP 11, HUP 12"}, step{ev: exited(5, 0)}, step{ev: exited(11, 17), want: "died reload"},
+			step{ev: Woke{}, wait: time.Minute, want: "KILL 12"}, step{ev: killed(12, unix.SIGKILL), want: "died killed, exit 0"})},
+		"leave, the zygote does not": {steps: after(
+			step{ev: Leave{}, want: "quit, HUP 11, HUP 12"}, step{ev: exited(11, 17), want: "died reload"}, step{ev: exited(12, 17), want: "died reload"},
+			step{ev: Woke{}, wait: brutalMercy, want: "KILL 5"}, step{ev: killed(5, unix.SIGKILL), want: "exit 0"})},
+		"leave brutally": {steps: after(
+			step{ev: Leave{Brutal: true}, want: "quit, INT 11, INT 12"}, step{ev: exited(5, 0)},
+			step{ev: exited(11, 30), want: "died stop"}, step{ev: exited(12, 30), want: "died stop, exit 0"})},
+		"leave, then brutally": {steps: after(
+			step{ev: Leave{}, want: "quit, HUP 11, HUP 12"}, step{ev: Leave{Brutal: true}, want: "INT 11, INT 12"})},
+		"leave while loading": {steps: []step{
+			{ev: Booted{}, want: "zygote"}, {ev: ZygoteStarted{5}}, {ev: Leave{}, want: "KILL 5"}, {ev: killed(5, 9), want: "exit 0"}}},
+		"leave while a fork is under way": {steps: after(
+			step{ev: exited(11, 1), wait: time.Minute, want: "died exit, fork 1/3"}, step{ev: Leave{}, want: "quit, HUP 12"},
+			step{ev: forkedMsg(1, 3, 13), want: "HUP 13"}, step{ev: exited(5, 0)}, step{ev: exited(12, 17), want: "died reload"},
+			step{ev: exited(13, 17), want: "died reload, exit 0"})},
+		"leave while a fork is under way that never comes": {steps: after(
+			step{ev: exited(11, 1), wait: time.Minute, want: "died exit, fork 1/3"}, step{ev: Leave{}, want: "quit, HUP 12"},
+			step{ev: exited(12, 17), want: "died reload"}, step{ev: exited(5, 0), want: "exit 0"})},
+		"the app does not import": {steps: []step{
+			{ev: Booted{}, want: "zygote"}, {ev: ZygoteStarted{5}}, {ev: loadedMsg(false), want: "tell app_failed, fork 1/1, fork 2/2"}}},
+		"the app does not import, need-app": {set: Settings{NeedApp: true}, steps: []step{
+			{ev: Booted{}, want: "zygote"}, {ev: ZygoteStarted{5}}, {ev: loadedMsg(false), want: "tell app_failed, exit 22"}}},
+		"lazy-apps, the app does not import": {set: Settings{Conf: worker.Conf{LazyApps: true}}, steps: []step{
+			{ev: Booted{}, want: "zygote"}, {ev: ZygoteStarted{5}}, {ev: loadedMsg(true), want: "fork 1/1, fork 2/2"},
+			{ev: forkedMsg(1, 1, 11)}, {ev: forkedMsg(2, 2, 12)}, {ev: readyMsg(1, 11, false), want: "tell app_failed"},
+			{ev: readyMsg(2, 12, false), want: "tell ready"}}},
+		"lazy-apps, the app does not import, need-app": {set: Settings{NeedApp: true, Conf: worker.Conf{LazyApps: true}}, steps: []step{
+			{ev: Booted{}, want: "zygote"}, {ev: ZygoteStarted{5}}, {ev: loadedMsg(true), want: "fork 1/1, fork 2/2"},
+			{ev: forkedMsg(1, 1, 11)}, {ev: exited(11, 22), want: "died app-failed, tell app_failed, exit 22"}}},
+		"the interpreter dies of the import": {steps: []step{
+			{ev: Booted{}, want: "zygote"}, {ev: ZygoteStarted{5}}, {ev: killed(5, unix.SIGSEGV), want: "tell app_failed"},
+			{ev: Woke{}, wait: time.Second}, {ev: Woke{}, wait: time.Second, want: "zygote"}}},
+		"the interpreter dies of the import, need-app": {set: Settings{NeedApp: true}, steps: []step{
+			{ev: Booted{}, want: "zygote"}, {ev: ZygoteStarted{5}}, {ev: killed(5, unix.SIGSEGV), want: "tell app_failed, exit 22"}}},
+		"no interpreter": {steps: []step{
+			{ev: Booted{}, want: "zygote"}, {ev: ZygoteFailed{errors.New("x")}, want: "tell step_failed, exit 1"}}},
+		"the zygote dies in service": {steps: after(
+			step{ev: killed(5, unix.SIGKILL)}, step{ev: exited(11, 1), wait: time.Second, want: "died exit"},
+			step{ev: Woke{}, wait: time.Second, want: "zygote"}, step{ev: ZygoteStarted{6}}, step{ev: loadedMsg(true), want: "fork 1/3"})},
+		"the zygote cannot be started again": {steps: after(
+			step{ev: killed(5, unix.SIGKILL)}, step{ev: Woke{}, wait: 2 * time.Second, want: "zygote"},
+			step{ev: ZygoteFailed{errors.New("x")}}, step{ev: Woke{}, wait: 4 * time.Second, want: "zygote"})},
+		"the zygote does not fork": {steps: after(
+			step{ev: exited(11, 1), wait: time.Minute, want: "died exit, fork 1/3"}, step{ev: Woke{}, wait: forkPatience, want: "KILL 5"},
+			step{ev: killed(5, 9)}, step{ev: Woke{}, wait: 2 * time.Second, want: "zygote"}, step{ev: ZygoteStarted{6}},
+			step{ev: loadedMsg(true), want: "fork 1/4"})},
+		"a generation whose workers die at once is reported": {steps: []step{
+			{ev: Booted{}, want: "zygote"}, {ev: ZygoteStarted{5}}, {ev: loadedMsg(true), want: "fork 1/1, fork 2/2"},
+			{ev: forkedMsg(1, 1, 11)}, {ev: exited(11, 1), want: "died exit, fork 1/3"}, {ev: forkedMsg(1, 3, 12)},
+			{ev: exited(12, 1), want: "died exit"}, {ev: Woke{}, wait: 2 * time.Second, want: "fork 1/4"}, {ev: forkedMsg(1, 4, 13)},
+			{ev: exited(13, 1), want: "died exit, tell app_failed"}}},
+		"signals and wishes go to the parent": {steps: after(
+			step{ev: Asked{verdict.ReloadAll}, want: "tell asked reload"},
+			step{ev: Said{worker.Message{Kind: worker.Reload}}, want: "tell asked reload"},
+			step{ev: Said{worker.Message{Kind: worker.Stop}}, want: "tell asked stop"})},
+		"the parent is gone": {steps: after(step{ev: Orphaned{}, want: "exit 1"}, step{ev: Woke{}})},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			tt.set.Conf.Processes, tt.set.Conf.Threads, tt.set.MercySeconds = 2, 1, 60
+			m := newMachine(&tt.set, 1)
+			now := time.Unix(1000, 0)
+			for i, s := range tt.steps {
+				now = now.Add(s.wait)
+				if s.wait > 0 && s.ev == (Woke{}) && s.want != "" && (m.next().IsZero() || m.next().After(now)) {
+					t.Fatalf("step %d: something is due at %v, but the machine does not ask to be woken before %v", i+1, now, m.next())
+				}
+				if got := words(m.handle(s.ev, now)); got != s.want {
+					t.Fatalf("step %d, %T%+v: %q, want %q (phase %v)", i+1, s.ev, s.ev, got, s.want, m.phase)
+				}
+			}
+		})
+	}
+}
+
+// TestMachineWords checks the lines that people grep for.
+func TestMachineWords(t *testing.T) {
+	set := Settings{MercySeconds: 60}
+	set.Conf.Processes, set.Conf.Threads = 2, 4
+	m := newMachine(&set, 1)
+	now := time.Unix(1000, 0)
+	var log []string
+	for _, s := range after(step{ev: killed(11, unix.SIGSEGV)}, step{ev: forkedMsg(1, 3, 13)}, step{ev: exited(13, 1)}) {
+		for _, a := range m.handle(s.ev, now) {
+			if l, ok := a.(Log); ok {
+				log = append(log, l.Text)
+			}
+		}
+	}
+	for _, want := range []string{
+		"spawned uWSGI worker 1 (pid: 11, cores: 4)", "spawned uWSGI worker 2 (pid: 12, cores: 4)",
+		"DAMN ! worker 1 (pid: 11) died, killed by signal 11 :( trying respawn ...", "Respawned uWSGI worker 1 (new pid: 13)",
+		"DAMN ! worker 1 (pid: 13) died :( trying respawn ...", "worker respawning too fast !!! i have to sleep a bit (2 seconds)...",
+	} {
+		found := false
+		for _, line := range log {
+			found = found || line == want
+		}
+		if !found {
+			t.Errorf("%q is not in the log %q", want, log)
+		}
+	}
+}

@@ -1,0 +1,258 @@
+package master
+
+import (
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"gowsgi/jail"
+	"gowsgi/metrics"
+	"gowsgi/reload/verdict"
+	"gowsgi/worker"
+)
+
+// slotState is the life of one worker's place in the table.
+type slotState uint8
+
+const (
+	slotWaiting  slotState = iota // for its first fork, or for a back-off to pass (due)
+	slotForking                   // the zygote was asked
+	slotStarting                  // the process exists, it does not accept yet
+	slotRunning
+	slotLeaving // was told to end
+	slotEmpty   // ended, and nobody wants it back
+)
+
+func (s slotState) String() string {
+	return [...]string{"waiting", "forking", "starting", "running", "leaving", "empty"}[s]
+}
+
+// slot is one worker's place; the id stays, the process changes.
+type slot struct {
+	id       int
+	state    slotState
+	pid      int
+	seq      uint64 // of the fork request that is under way
+	spawns   int
+	born     time.Time
+	due      time.Time // waiting: not before
+	deadline time.Time // leaving: SIGKILL then
+	quick    int       // deaths in a row that came too soon
+	told     time.Time // when it was told to leave
+}
+
+func (s *slot) to(next slotState) { s.state = next }
+
+// alive tells whether a process of this slot exists or is about to.
+func (s *slot) alive() bool {
+	return s.state == slotForking || s.state == slotStarting || s.state == slotRunning || s.state == slotLeaving
+}
+
+// forked: the intermediate child tells the pid of the worker it made. The packet was sent before that child could exit,
+// hence before the worker could become ours, hence before its end can be seen by wait4: the loop reads packets after it
+// has reaped and handles them first, so this always comes before Exited.
+func (m *machine) forked(msg worker.Message, now time.Time) []Action {
+	if msg.Slot > len(m.slots) || msg.PID <= 1 || msg.PID == m.selfID || msg.PID == m.zygotePID {
+		return []Action{Log{Warn, fmt.Sprintf("Ignoring a worker message that cannot be true: slot %d, pid %d", msg.Slot, msg.PID)}}
+	}
+	s := &m.slots[msg.Slot-1]
+	if s.state != slotForking || s.seq != msg.Seq {
+		return []Action{Log{Warn, fmt.Sprintf("Ignoring an answer to no question: slot %d is %v", msg.Slot, s.state)}}
+	}
+	s.pid = msg.PID
+	s.born = now
+	s.spawns++
+	s.to(slotStarting)
+	text := fmt.Sprintf("spawned uWSGI worker %d (pid: %d, cores: %d)", s.id, s.pid, m.set.Conf.Threads)
+	if s.spawns > 1 {
+		text = fmt.Sprintf("Respawned uWSGI worker %d (new pid: %d)", s.id, s.pid)
+	}
+	acts := []Action{
+		Log{Info, text},
+		Mark{Slot: s.id, What: MarkSpawned, PID: s.pid},
+		Tell{jail.Message{Type: jail.MsgNote, Event: "spawned", Slot: s.id, PID: s.pid}},
+	}
+	if m.phase == leaving {
+		acts = append(acts, m.dismiss(s, now)...)
+	}
+	return acts
+}
+
+func (m *machine) workerReady(msg worker.Message) []Action {
+	if msg.Slot > len(m.slots) {
+		return nil
+	}
+	s := &m.slots[msg.Slot-1]
+	if s.pid != msg.PID || s.state != slotStarting {
+		return nil // of a worker that was told to leave meanwhile, or a claim that is not true
+	}
+	s.to(slotRunning)
+	acts := []Action{Mark{Slot: s.id, What: MarkRunning}}
+	if !msg.OK && m.set.Conf.LazyApps {
+		acts = append(acts, m.tellFailed(fmt.Sprintf("worker %d could not import the application", s.id))...)
+	}
+	if m.announced {
+		return acts
+	}
+	for i := range m.slots {
+		if m.slots[i].state != slotRunning {
+			return acts
+		}
+	}
+	m.announced = true
+	return append(acts, Tell{jail.Message{Type: jail.MsgReady, Workers: len(m.slots)}})
+}
+
+// dismiss tells one worker to end: SIGHUP = finish the request first, SIGINT = at once.
+func (m *machine) dismiss(s *slot, now time.Time) []Action {
+	switch s.state {
+	case slotWaiting:
+		s.to(slotEmpty)
+		return nil
+	case slotForking, slotEmpty:
+		return nil // forked() comes back here when the process exists
+	}
+	sig, mercy := unix.SIGHUP, m.set.mercy()
+	text := fmt.Sprintf("Gracefully killing worker %d (pid: %d)...", s.id, s.pid)
+	if m.brutal {
+		sig, mercy = unix.SIGINT, brutalMercy
+		text = fmt.Sprintf("Killing worker %d (pid: %d)...", s.id, s.pid)
+	}
+	s.told = now
+	s.deadline = now.Add(mercy)
+	s.to(slotLeaving)
+	return []Action{Log{Info, text}, Mark{Slot: s.id, What: MarkStopping}, Kill{s.pid, sig}}
+}
+
+// overdue kills a worker whose mercy is over.
+func (s *slot) overdue(now time.Time) []Action {
+	if s.state != slotLeaving || s.deadline.After(now) {
+		return nil
+	}
+	s.deadline = now.Add(brutalMercy) // SIGKILL cannot be refused, but a process in the D state takes its time
+	return []Action{
+		Log{Warn, fmt.Sprintf("worker %d (pid: %d) is taking too much time to die...NO MERCY !!!", s.id, s.pid)},
+		Kill{s.pid, unix.SIGKILL},
+	}
+}
+
+// exited takes the end of a child: the zygote, a worker, or an orphan that was reparented to us, which is no news.
+func (m *machine) exited(ev Exited, now time.Time) []Action {
+	if ev.PID == m.zygotePID {
+		return m.zygoteExited(ev, now)
+	}
+	for i := range m.slots {
+		if s := &m.slots[i]; s.alive() && s.pid == ev.PID && s.pid != 0 {
+			return m.workerExited(s, ev.Status, now)
+		}
+	}
+	return nil
+}
+
+func (m *machine) workerExited(s *slot, status unix.WaitStatus, now time.Time) []Action {
+	pid, was := s.pid, s.state
+	s.pid = 0
+	cause := causeOf(was, m.brutal, status)
+	acts := []Action{
+		dead(s.id, cause),
+		Tell{jail.Message{Type: jail.MsgNote, Event: "died", Slot: s.id, PID: pid, Cause: cause.String()}},
+	}
+	if m.phase == leaving {
+		s.to(slotEmpty)
+		acts = append(acts, Log{Info, fmt.Sprintf("worker %d buried after %d seconds", s.id, int(now.Sub(m.leftAt).Seconds()))})
+		return append(acts, m.maybeGone(now)...)
+	}
+	if status.Exited() && status.ExitStatus() == verdict.FailedApp && m.set.NeedApp {
+		m.phase = ended
+		acts = append(acts, m.tellFailed(fmt.Sprintf("worker %d could not import the application", s.id))...)
+		return append(acts, Log{Error, fmt.Sprintf("OOPS ! failed loading app in worker %d (pid: %d)", s.id, pid)}, Exit{verdict.FailedApp})
+	}
+	acts = append(acts, Log{Warn, obituary(s.id, pid, status)})
+	return append(acts, m.respawn(s, now)...)
+}
+
+// respawn brings a worker back, at once the first time, later and later when it keeps dying young.
+func (m *machine) respawn(s *slot, now time.Time) []Action {
+	s.due = now
+	s.to(slotWaiting)
+	if now.Sub(s.born) >= tooSoon {
+		s.quick = 0
+		return m.forkDue(now)
+	}
+	s.quick++
+	var acts []Action
+	if !m.announced && s.quick >= hopeless {
+		acts = append(acts, m.tellFailed(fmt.Sprintf("worker %d died %d times at once", s.id, s.quick))...)
+	}
+	if s.quick > 1 {
+		wait := backoff(s.quick - 1)
+		s.due = now.Add(wait)
+		acts = append(acts, Log{Warn, fmt.Sprintf("worker respawning too fast !!! i have to sleep a bit (%d seconds)...", int(wait.Seconds()))})
+	}
+	return append(acts, m.forkDue(now)...)
+}
+
+// obituary is uWSGI's line for a worker that nobody had asked to die.
+func obituary(id, pid int, status unix.WaitStatus) string {
+	switch {
+	case status.Signaled():
+		return fmt.Sprintf("DAMN ! worker %d (pid: %d) died, killed by signal %d :( trying respawn ...", id, pid, status.Signal())
+	case status.ExitStatus() == verdict.Graceful || status.ExitStatus() == verdict.OK:
+		return fmt.Sprintf("...The work of process %d is done. Seeya!", pid)
+	case status.ExitStatus() == verdict.FailedApp:
+		return fmt.Sprintf("OOPS ! failed loading app in worker %d (pid: %d)", id, pid)
+	}
+	return fmt.Sprintf("DAMN ! worker %d (pid: %d) died :( trying respawn ...", id, pid)
+}
+
+// causeOf is the label under which a death is counted.
+func causeOf(was slotState, brutal bool, status unix.WaitStatus) metrics.Cause {
+	switch {
+	case was == slotLeaving && status.Signaled() && status.Signal() == unix.SIGKILL:
+		return metrics.CauseKilled
+	case was == slotLeaving && brutal:
+		return metrics.CauseStop
+	case was == slotLeaving:
+		return metrics.CauseReload
+	case status.Signaled():
+		return metrics.CauseSignal
+	case status.ExitStatus() == verdict.Graceful:
+		return metrics.CauseReload
+	case status.ExitStatus() == verdict.FailedApp:
+		return metrics.CauseAppFailed
+	}
+	return metrics.CauseExit
+}
+
+// zygoteExited: what it means depends on when. Workers that live do not need it; forks that were under way are asked
+// again of the next one.
+func (m *machine) zygoteExited(ev Exited, now time.Time) []Action {
+	was := m.zygote
+	m.zygote, m.zygotePID = zygoteNone, 0
+	for i := range m.slots {
+		if s := &m.slots[i]; s.state == slotForking {
+			s.to(slotWaiting)
+			if m.phase == leaving {
+				s.to(slotEmpty)
+			}
+		}
+	}
+	if m.phase == leaving || was == zygoteQuitting {
+		return m.maybeGone(now)
+	}
+	how := fmt.Sprintf("exit code %d", ev.Status.ExitStatus())
+	if ev.Status.Signaled() {
+		how = fmt.Sprintf("signal %d", ev.Status.Signal())
+	}
+	acts := []Action{Log{Error, fmt.Sprintf("The Python zygote (pid: %d) ended (%s); the workers that run go on", ev.PID, how)}}
+	if was == zygoteLoading {
+		acts = append(acts, m.tellFailed("the interpreter ended while it imported the application: "+how)...)
+		if m.set.NeedApp && m.phase == loading {
+			m.phase = ended
+			return append(acts, Log{Error, "*** no app loaded. GAME OVER ***"}, Exit{verdict.FailedApp})
+		}
+	}
+	m.zygoteAt = now.Add(m.zygoteBackoff())
+	return acts
+}

@@ -1,0 +1,37 @@
+package master
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+
+	"gowsgi/worker"
+)
+
+// startZygote executes the jail's Python. It runs in the goroutine that owns the table, so the end of the process can
+// never be seen before its start.
+func (l *loop) startZygote() (int, error) {
+	path, err := worker.Interpreter(l.set.Interpreter, l.set.Home)
+	if err != nil {
+		return 0, err
+	}
+	conf := l.set.Conf
+	conf.MasterPID = os.Getpid()
+	z, err := worker.NewZygote(path, conf, worker.ZygoteFiles{
+		Channel:   l.chan_.peer,
+		Board:     l.res.Board,
+		Lifeline:  l.lifeR,
+		Listeners: l.res.Listeners,
+		Stdin:     l.stdin,
+		Log:       l.res.AppLog,
+	})
+	if err != nil {
+		return 0, err
+	}
+	defer z.Close()
+	pid, err := syscall.ForkExec(z.Path, z.Argv, &syscall.ProcAttr{Files: z.Files, Env: l.set.Env})
+	if err != nil {
+		return 0, fmt.Errorf("cannot execute the Python interpreter %s: %w", z.Path, err)
+	}
+	return pid, nil
+}

@@ -1,0 +1,219 @@
+package reload
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path"
+	"strconv"
+	"sync/atomic"
+
+	"gowsgi/config"
+	"gowsgi/jail"
+	"gowsgi/metrics"
+)
+
+// shared is what readers of stats and metrics see: values that are replaced whole, never changed.
+type shared struct {
+	info    atomic.Pointer[metrics.Info]
+	sockets atomic.Pointer[[]watched]
+}
+
+// watched is a listener whose queue is measured when somebody asks.
+type watched struct {
+	info metrics.SocketInfo
+	file *os.File
+}
+
+// publish makes the owner's figures visible to readers.
+func (p *parent) publish() {
+	info := p.info
+	info.Wanted = 0
+	if p.newest != nil {
+		info.Wanted = p.newest.cfg.Process.Processes
+		info.CWD = p.newest.spec.Chdir
+		if info.CWD == "" {
+			info.CWD = p.who.dir
+		}
+	}
+	info.UID, info.GID = p.who.euid, p.who.egid
+	info.Apps = []metrics.AppInfo{{ID: 0, Mountpoint: "", Chdir: ""}}
+	p.shared.info.Store(&info)
+	var list []watched
+	if p.newest != nil {
+		for i, l := range p.newest.uses {
+			list = append(list, watched{metrics.SocketInfo{Name: l.addr, Proto: p.newest.cfg.Sockets.List[i].Proto}, l.file})
+		}
+	}
+	p.shared.sockets.Store(&list)
+}
+
+// figures is the source of every view of the figures; it may be called from any goroutine.
+func (p *parent) figures() (metrics.Snapshot, metrics.Info) {
+	var info metrics.Info
+	if at := p.shared.info.Load(); at != nil {
+		info = *at
+	}
+	if list := p.shared.sockets.Load(); list != nil {
+		for _, w := range *list {
+			info.Sockets = append(info.Sockets, w.measure())
+		}
+	}
+	return p.store.Snapshot(), info
+}
+
+// measure asks the kernel for the queue; a listener that was closed meanwhile has none.
+func (w watched) measure() metrics.SocketInfo {
+	info := w.info
+	raw, err := w.file.SyscallConn()
+	if err != nil {
+		return info
+	}
+	_ = raw.Control(func(fd uintptr) {
+		if q, err := metrics.ListenQueue(int(fd)); err == nil {
+			info.Queue = q
+		}
+	})
+	return info
+}
+
+// openEndpoints binds the stats and the Prometheus address and serves them. They live as long as the parent.
+func (p *parent) openEndpoints() error {
+	cfg := p.newest.cfg
+	p.publish()
+	if addr := cfg.Stats.Stats; addr != "" {
+		l, name, err := p.endpoint(addr, cfg)
+		if err != nil {
+			return err
+		}
+		opts := metrics.StatsOptions{Minified: cfg.Stats.Minified, NoCores: cfg.Stats.NoCores}
+		doc := func() []byte {
+			snap, info := p.figures()
+			return metrics.Stats(snap, info, opts)
+		}
+		go func() { p.serveFailed("stats", metrics.ServeStats(l, doc, cfg.Stats.HTTP)) }()
+		p.log.Info().Msgf("*** Stats server enabled on %s ***", name)
+	}
+	if addr := cfg.Stats.Prometheus; addr != "" {
+		l, name, err := p.endpoint(addr, cfg)
+		if err != nil {
+			return err
+		}
+		reg, err := metrics.NewRegistry(metrics.NewCollector(p.figures))
+		if err != nil {
+			return err
+		}
+		go func() { p.serveFailed("prometheus", metrics.ServePrometheus(l, metrics.Handler(reg))) }()
+		p.log.Info().Msgf("Prometheus metrics on %s", name)
+	}
+	return nil
+}
+
+func (p *parent) serveFailed(what string, err error) {
+	if err != nil {
+		p.log.Error().Msgf("The %s server ended: %v", what, err)
+	}
+}
+
+// endpoint binds an address of our own. Unix paths follow the same rule as sockets: below the rootfs when there is one.
+func (p *parent) endpoint(addr string, cfg *config.Config) (net.Listener, string, error) {
+	spec := p.newest.spec
+	dir := p.who.dir
+	if spec.Root.Kind == jail.RootDir {
+		dir = path.Join("/", spec.Chdir)
+	}
+	env, err := envOf(cfg, &spec, dir)
+	if err != nil {
+		return nil, "", err
+	}
+	env.timeout, env.defer_ = 0, false // whoever asks for stats sends nothing
+	l, err := bind(addr, env)
+	if err != nil {
+		return nil, "", err
+	}
+	nl, err := net.FileListener(l.file)
+	if err != nil {
+		return nil, "", errors.Join(fmt.Errorf("cannot serve on %s: %w", addr, err), l.file.Close())
+	}
+	p.endpoints = append(p.endpoints, l)
+	return nl, l.name, nil
+}
+
+// pidfile is one that we wrote.
+type pidfile struct{ path string }
+
+func (p *parent) writePidfile(name string) error {
+	if name == "" {
+		return nil
+	}
+	if !path.IsAbs(name) {
+		name = path.Join(p.who.dir, name)
+	}
+	if err := os.WriteFile(name, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
+		return fmt.Errorf("cannot write pidfile: %w", err)
+	}
+	p.pidfiles = append(p.pidfiles, &pidfile{name})
+	return nil
+}
+
+// remove deletes the pidfile if it still holds our pid: a successor may have written its own.
+func (f *pidfile) remove() (bool, error) {
+	text, err := os.ReadFile(f.path)
+	if errors.Is(err, os.ErrNotExist) || (err == nil && string(text) != strconv.Itoa(os.Getpid())+"\n") {
+		return false, nil
+	}
+	if err == nil {
+		err = os.Remove(f.path)
+	}
+	if err != nil {
+		return false, fmt.Errorf("cannot remove pidfile: %w", err)
+	}
+	return true, nil
+}
+
+func (l *listener) fd() int {
+	fd := -1
+	if raw, err := l.file.SyscallConn(); err == nil {
+		_ = raw.Control(func(n uintptr) { fd = int(n) })
+	}
+	return fd
+}
+
+// close ends the listener; unlink also removes the path that we made, if it still is ours.
+func (l *listener) close(unlink bool) error {
+	var err error
+	if l.place != nil {
+		if unlink {
+			_, err = l.place.remove()
+		}
+		err = errors.Join(err, l.place.dir.Close())
+	}
+	return errors.Join(err, l.file.Close())
+}
+
+// cleanUp is the last thing: with vacuum the paths that we made go, and only those.
+func (p *parent) cleanUp() {
+	vacuum := p.newest != nil && p.newest.cfg.Process.Vacuum
+	for _, l := range append(p.sockets, p.endpoints...) {
+		if vacuum && l.place != nil {
+			gone, err := l.place.remove()
+			p.warn(err)
+			if gone {
+				p.log.Info().Msgf("VACUUM: unix socket %s removed.", l.place.shown)
+			}
+		}
+		p.warn(l.close(false))
+	}
+	for _, f := range p.pidfiles {
+		if !vacuum {
+			break
+		}
+		gone, err := f.remove()
+		p.warn(err)
+		if gone {
+			p.log.Info().Msgf("VACUUM: pidfile %s removed.", f.path)
+		}
+	}
+	p.log.Info().Msg("goodbye to uWSGI.")
+}

@@ -1,0 +1,217 @@
+package reload
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"gowsgi/jail"
+	"gowsgi/metrics"
+	"gowsgi/reload/verdict"
+)
+
+// generation is one jail with its master, from the clone until nothing of it is left.
+type generation struct {
+	id      uint64
+	snap    *snapshot
+	proc    *jail.Process
+	board   *metrics.Board
+	started time.Time
+	status  syscall.WaitStatus
+	reaped  bool // status is known
+	silent  bool // the control socket is at its end: all that the master said was read
+}
+
+// frame is what came from a generation's control socket.
+type frame struct {
+	gen uint64
+	msg jail.Message
+	err error
+}
+
+// start builds a generation from the newest configuration.
+func (p *parent) start(id uint64) error {
+	snap := p.newest
+	g := &generation{id: id, snap: snap, started: time.Now()}
+	boot := Boot{ContainerInit: os.Getpid() == 1}
+	var files []*os.File
+	for i, l := range snap.uses {
+		files = append(files, l.file)
+		boot.Sockets = append(boot.Sockets, BoundSocket{Addr: l.addr, Proto: snap.cfg.Sockets.List[i].Proto, Family: l.family})
+	}
+	payload, err := p.setup.Payload(snap.cfg, boot)
+	if err != nil {
+		return err
+	}
+	g.board, err = metrics.NewBoard(snap.cfg.Process.Processes, max(snap.cfg.Process.Threads, 1), id)
+	if err != nil {
+		return err
+	}
+	g.proc, err = jail.Start(jail.Command{
+		Spec: snap.spec, Role: "@master", Generation: id, Payload: payload,
+		Board: g.board.File(), Listeners: files, Log: p.setup.LogFile, Env: os.Environ(),
+	})
+	if err != nil {
+		return errors.Join(fmt.Errorf("cannot build the jail: %w", err), g.board.Close())
+	}
+	p.gens[id] = g
+	p.store.Add(g.board)
+	go read(g.proc.Conn, id, p.frames)
+	return nil
+}
+
+// read hands on the frames of one generation until its end.
+func read(conn *jail.Conn, id uint64, out chan<- frame) {
+	for {
+		msg, err := conn.Recv()
+		out <- frame{id, msg, err}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// leave tells the master to end. One that does not read any more is killed at its deadline.
+func (g *generation) leave(brutal bool, log zerolog.Logger) {
+	if g.proc == nil || g.silent {
+		return
+	}
+	mercy := time.Duration(g.snap.cfg.Process.WorkerReloadMercy) * time.Second
+	if err := g.proc.Conn.Send(jail.Message{Type: jail.MsgLeave, Brutal: brutal, MercyMS: mercy.Milliseconds()}); err != nil {
+		log.Warn().Msg(err.Error())
+	}
+}
+
+// received takes one frame. The jail is not trusted: what it says can end its own generation, nothing else.
+func (p *parent) received(f frame) {
+	g := p.gens[f.gen]
+	if g == nil {
+		return
+	}
+	if f.err != nil {
+		g.silent = true
+		if !errors.Is(f.err, io.EOF) {
+			p.log.Error().Msgf("The master of generation %d breaks the protocol: killing it: %v", g.id, f.err)
+			g.proc.Kill()
+		}
+		p.maybeEnded(g)
+		return
+	}
+	switch f.msg.Type {
+	case jail.MsgEntered:
+		p.info.JailBuilds.Observe(time.Since(g.started))
+		p.feed(evEntered{g.id})
+	case jail.MsgStepFailed:
+		p.feed(evFailed{gen: g.id, text: stepText(f.msg)})
+	case jail.MsgAppFailed:
+		p.feed(evFailed{gen: g.id, app: true, text: f.msg.Message})
+	case jail.MsgReady:
+		if g.snap != p.serving {
+			p.serving = g.snap
+		}
+		p.feed(evReady{g.id})
+		p.dropSockets()
+	case jail.MsgAsked:
+		p.askedInside(verdict.Action(f.msg.Action))
+	case jail.MsgNote:
+		// Told for the log of whoever listens; the figures come from the scoreboard.
+	default:
+		p.log.Error().Msgf("The master of generation %d sends a %q: killing it", g.id, f.msg.Type)
+		g.proc.Kill()
+	}
+}
+
+func (p *parent) askedInside(a verdict.Action) {
+	if !a.Valid() {
+		p.log.Warn().Msgf("Ignoring an unknown wish from the jail: %.40q", a)
+		return
+	}
+	p.log.Info().Msgf("Asked from inside the jail: %s", a)
+	p.feed(evAsked{a})
+}
+
+func stepText(m jail.Message) string {
+	if m.Message != "" {
+		return m.Message
+	}
+	if m.Errno != 0 {
+		return fmt.Sprintf("cannot %s %s: %v", m.Step, m.Arg, m.Errno)
+	}
+	return fmt.Sprintf("cannot %s %s", m.Step, m.Arg)
+}
+
+// maybeEnded: a generation has ended when its status is known and all that it said was read; the cause of an end often
+// comes with the last frame before it.
+func (p *parent) maybeEnded(g *generation) {
+	if !g.reaped || !g.silent {
+		return
+	}
+	delete(p.gens, g.id)
+	if g.status.Signaled() || g.status.ExitStatus() != verdict.OK {
+		p.killStrangers()
+	}
+	p.store.Retire(g.board)
+	p.warn(g.board.Close())
+	g.proc.Close()
+	p.feed(evEnded{g.id, g.status})
+	p.dropSockets()
+}
+
+// killStrangers ends what a killed master left behind. In a pid namespace the kernel has done it; without one the
+// orphans were reparented to us, and any child that is not a master is such an orphan.
+func (p *parent) killStrangers() {
+	var masters []int
+	for _, g := range p.gens {
+		if g.proc != nil && !g.reaped {
+			masters = append(masters, g.proc.PID)
+		}
+	}
+	if !jail.KillChildrenBut(masters, p.reaped) {
+		p.log.Error().Msg("Some processes of the ended stack do not die")
+	}
+}
+
+// dropSockets closes the listeners that neither a generation nor the newest configuration uses.
+func (p *parent) dropSockets() {
+	used := func(l *listener) bool {
+		for _, g := range p.gens {
+			if slices.Contains(g.snap.uses, l) {
+				return true
+			}
+		}
+		return (p.newest != nil && slices.Contains(p.newest.uses, l)) || (p.serving != nil && slices.Contains(p.serving.uses, l))
+	}
+	p.sockets = slices.DeleteFunc(p.sockets, func(l *listener) bool {
+		if used(l) {
+			return false
+		}
+		p.log.Info().Msgf("Closing %s: nothing uses it any more", l.name)
+		p.warn(l.close(true))
+		return true
+	})
+}
+
+func (p *parent) count(act actCount) {
+	now := time.Now()
+	if act.failed == "" {
+		p.info.Reloads.Succeeded(now)
+		return
+	}
+	p.info.Reloads.Failed(failureOf(act.failed), now, act.text)
+	p.log.Error().Str("reason", act.failed).Msgf("Reload failed: %s", act.text)
+}
+
+func failureOf(label string) metrics.ReloadFailure {
+	for r := metrics.ReloadConfig; r.String() != "other"; r++ {
+		if r.String() == label {
+			return r
+		}
+	}
+	return metrics.ReloadCrash
+}

@@ -1,0 +1,310 @@
+package reload
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
+
+	"gowsgi/config"
+	"gowsgi/jail"
+	"gowsgi/metrics"
+	"gowsgi/reload/verdict"
+)
+
+// Setup is what the parent is given by cmd.
+type Setup struct {
+	Config  *config.Config                 // the first one
+	Load    func() (*config.Config, error) // reads everything again
+	Payload func(cfg *config.Config, boot Boot) (any, error)
+	Log     zerolog.Logger
+	LogFile *os.File // 1 and 2 of everything in the jail
+	Version string
+}
+
+// Boot is what the payload of a generation depends on beside the configuration.
+type Boot struct {
+	Sockets       []BoundSocket // in the order of the descriptors
+	ContainerInit bool          // the parent is PID 1 of a container
+}
+
+// BoundSocket describes one inherited listener.
+type BoundSocket struct{ Addr, Proto, Family string }
+
+// parent owns the generations. Only the goroutine of Run touches its fields, but for shared, which readers of the
+// metrics use.
+type parent struct {
+	setup     Setup
+	log       zerolog.Logger
+	plan      plan
+	who       who
+	gens      map[uint64]*generation
+	serving   *snapshot   // the configuration of the newest generation that became ready
+	newest    *snapshot   // what the next generation is built from
+	sockets   []*listener // of the app
+	endpoints []*listener // stats and metrics
+	frames    chan frame
+	pending   []event
+	store     metrics.Store
+	info      metrics.Info
+	shared    shared
+	pidfiles  []*pidfile
+	code      int
+	done      bool
+}
+
+// snapshot is a configuration that was read, checked and whose sockets are bound.
+type snapshot struct {
+	cfg  *config.Config
+	spec jail.Spec
+	uses []*listener // by socket of the configuration
+}
+
+// Run is the parent's whole life. It returns the exit code.
+func Run(setup Setup) int {
+	dir, err := os.Getwd()
+	if err != nil {
+		setup.Log.Error().Msgf("cannot find the working directory: %v", err)
+		return verdict.Init
+	}
+	p := &parent{
+		setup: setup, log: setup.Log,
+		who:    who{euid: os.Geteuid(), egid: os.Getegid(), dir: dir},
+		gens:   map[uint64]*generation{},
+		frames: make(chan frame, 16),
+	}
+	p.plan.mercy = func() time.Duration { return time.Duration(p.newest.cfg.Process.WorkerReloadMercy) * time.Second }
+	p.plan.exitOnReload = func() bool { return p.newest.cfg.Process.ExitOnReload }
+	defer p.cleanUp()
+	if err := p.prepare(); err != nil {
+		p.log.Error().Msg(err.Error())
+		return verdict.Init
+	}
+	return p.loop()
+}
+
+// prepare does what can be found wrong before any process exists.
+func (p *parent) prepare() error {
+	p.info = metrics.Info{Version: p.setup.Version, Start: time.Now(), PID: os.Getpid()}
+	if err := jail.SetSubreaper(); err != nil {
+		return err
+	}
+	snap, err := p.snapshotOf(p.setup.Config)
+	if err != nil {
+		return err
+	}
+	p.newest = snap
+	if err := p.openEndpoints(); err != nil {
+		return err
+	}
+	return p.writePidfile(p.newest.cfg.Process.Pidfile)
+}
+
+func (p *parent) loop() int {
+	signals := make(chan os.Signal, 64)
+	signal.Notify(signals, unix.SIGCHLD, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM)
+	// The default action of these would end the process, and an ignored one would be inherited by the app.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM)
+	defer signal.Stop(signals)
+	wake := time.NewTimer(time.Hour)
+	defer wake.Stop()
+	p.feed(evBoot{})
+	for !p.done {
+		p.arm(wake)
+		select {
+		case sig := <-signals:
+			p.signalled(sig.(syscall.Signal))
+		case f := <-p.frames:
+			p.received(f)
+		case <-wake.C:
+			p.feed(evWoke{})
+		}
+	}
+	return p.code
+}
+
+func (p *parent) arm(wake *time.Timer) {
+	at := p.plan.nextWake()
+	if at.IsZero() {
+		wake.Reset(time.Hour)
+		return
+	}
+	wake.Reset(max(time.Until(at), 0))
+}
+
+func (p *parent) signalled(sig syscall.Signal) {
+	if sig == unix.SIGCHLD {
+		jail.Reap(p.reaped)
+		for _, g := range p.gens {
+			p.maybeEnded(g)
+		}
+		return
+	}
+	die := p.newest.cfg.Process.DieOnTerm
+	a := verdict.OfSignal(sig, die, os.Getpid() == 1)
+	switch a {
+	case verdict.Stop, verdict.BrutalStop:
+		p.log.Info().Msg("SIGINT/SIGTERM received...killing workers...")
+	case verdict.ReloadAll, verdict.BrutalReload:
+		p.log.Info().Msg("...gracefully killing workers...")
+	}
+	p.feed(evAsked{a})
+}
+
+// reaped notes the end of a master; any other child was an orphan.
+func (p *parent) reaped(pid int, status unix.WaitStatus, _ *unix.Rusage) {
+	for _, g := range p.gens {
+		if g.proc != nil && g.proc.PID == pid {
+			g.status, g.reaped = syscall.WaitStatus(status), true
+		}
+	}
+}
+
+// feed gives one event to the plan and carries out what it answers, and what follows from that.
+func (p *parent) feed(ev event) {
+	p.pending = append(p.pending, ev)
+	for len(p.pending) > 0 && !p.done {
+		next := p.pending[0]
+		p.pending = p.pending[1:]
+		for _, act := range p.plan.handle(next, time.Now()) {
+			p.do(act)
+		}
+	}
+	p.publish()
+}
+
+func (p *parent) do(act action) {
+	switch act := act.(type) {
+	case actLoad:
+		p.pending = append(p.pending, p.reloadConfig())
+	case actStart:
+		if err := p.start(act.gen); err != nil {
+			p.log.Error().Msg(err.Error())
+			p.pending = append(p.pending, evNotStarted{act.gen, err})
+		}
+	case actLeave:
+		if g := p.gens[act.gen]; g != nil {
+			g.leave(act.brutal, p.log)
+		}
+	case actKill:
+		if g := p.gens[act.gen]; g != nil && g.proc != nil {
+			g.proc.Kill()
+		}
+	case actRevert:
+		if p.serving != nil {
+			p.newest = p.serving
+		}
+		p.dropSockets()
+	case actCount:
+		p.count(act)
+	case actServing:
+		p.warn(p.writePidfile(p.newest.cfg.Process.SafePidfile))
+	case actLog:
+		if act.bad {
+			p.log.Error().Msg(act.text)
+		} else {
+			p.log.Info().Msg(act.text)
+		}
+	case actExit:
+		p.code, p.done = act.code, true
+	}
+}
+
+func (p *parent) warn(err error) {
+	if err != nil {
+		p.log.Warn().Msg(err.Error())
+	}
+}
+
+// reloadConfig reads the configuration again and binds what is new in it. Whatever is wrong leaves everything as it is.
+func (p *parent) reloadConfig() event {
+	cfg, err := p.setup.Load()
+	if err != nil {
+		return evLoaded{err: err}
+	}
+	snap, err := p.snapshotOf(cfg)
+	if err != nil {
+		p.dropSockets()
+		return evLoaded{err: err}
+	}
+	for _, text := range unchangeable(p.newest.cfg, cfg) {
+		p.log.Warn().Msg(text)
+	}
+	p.newest = snap
+	return evLoaded{overlap: cfg.Reload.Overlap}
+}
+
+// unchangeable names what a reload cannot change in the parent itself.
+func unchangeable(old, next *config.Config) []string {
+	var texts []string
+	say := func(name, was, is string) {
+		if was != is {
+			texts = append(texts, fmt.Sprintf("A reload does not change %s (%q to %q): stop and start for it", name, was, is))
+		}
+	}
+	say("stats", old.Stats.Stats, next.Stats.Stats)
+	say("prometheus", old.Stats.Prometheus, next.Stats.Prometheus)
+	say("pidfile", old.Process.Pidfile, next.Process.Pidfile)
+	say("logto", old.Log.File, next.Log.File)
+	return texts
+}
+
+// snapshotOf checks a configuration against the machine and binds its sockets; those bound already are used again.
+func (p *parent) snapshotOf(cfg *config.Config) (*snapshot, error) {
+	spec, err := specOf(cfg, p.who)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Sockets.BindInJail {
+		return nil, errors.New("cannot bind in the jail: bind-in-jail is not supported yet (leave it out: the parent binds, and the jail inherits)")
+	}
+	if spec.Root.Kind == jail.RootDir {
+		if st, err := os.Stat(spec.Root.Path); err != nil {
+			return nil, fmt.Errorf("cannot use rootfs %s: %w", spec.Root.Path, err)
+		} else if !st.IsDir() {
+			return nil, fmt.Errorf("cannot use rootfs %s: not a directory", spec.Root.Path)
+		}
+	}
+	snap := &snapshot{cfg: cfg, spec: spec}
+	dir := spec.Chdir
+	if spec.Root.Kind != jail.RootDir && dir == "" {
+		dir = p.who.dir
+	} else if spec.Root.Kind == jail.RootDir && dir == "" {
+		dir = "/"
+	}
+	env, err := envOf(cfg, &spec, dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range cfg.Sockets.List {
+		l, err := p.listen(s.Addr, env)
+		if err != nil {
+			return nil, fmt.Errorf("%v: %w", s.Pos, err)
+		}
+		snap.uses = append(snap.uses, l)
+	}
+	return snap, nil
+}
+
+// listen finds the socket among those that are bound, or binds it.
+func (p *parent) listen(addr string, env *socketEnv) (*listener, error) {
+	key := socketKey(addr, env)
+	for i, l := range p.sockets {
+		if l.key == key {
+			p.log.Info().Msgf("uwsgi socket %d inherited %s fd %d", i, l.name, l.fd())
+			return l, nil
+		}
+	}
+	l, err := bind(addr, env)
+	if err != nil {
+		return nil, err
+	}
+	p.log.Info().Msgf("uwsgi socket %d bound to %s fd %d", len(p.sockets), l.name, l.fd())
+	p.sockets = append(p.sockets, l)
+	return l, nil
+}

@@ -1,0 +1,321 @@
+package reload
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+
+	"gowsgi/reload/verdict"
+)
+
+// event is what happens to the parent.
+type event interface{ event() }
+
+type (
+	evBoot  struct{}
+	evAsked struct{ action verdict.Action }
+	// evLoaded answers actLoad: the configuration was read again, checked, and its sockets are bound.
+	evLoaded struct {
+		err     error
+		overlap bool
+	}
+	// evNotStarted answers actStart when the jail could not even be cloned.
+	evNotStarted struct {
+		gen uint64
+		err error
+	}
+	evEntered struct{ gen uint64 }
+	evFailed  struct { // a step of the jail, or the app's import
+		gen  uint64
+		app  bool
+		text string
+	}
+	evReady struct{ gen uint64 }
+	evEnded struct {
+		gen    uint64
+		status syscall.WaitStatus
+	}
+	evWoke struct{}
+)
+
+func (evBoot) event()       {}
+func (evAsked) event()      {}
+func (evLoaded) event()     {}
+func (evNotStarted) event() {}
+func (evEntered) event()    {}
+func (evFailed) event()     {}
+func (evReady) event()      {}
+func (evEnded) event()      {}
+func (evWoke) event()       {}
+
+// action is what the parent has to do.
+type action interface{ action() }
+
+type (
+	actLoad  struct{}             // read the configuration again; answer evLoaded
+	actStart struct{ gen uint64 } // build a generation from the newest good configuration
+	actLeave struct {
+		gen    uint64
+		brutal bool
+	}
+	actKill   struct{ gen uint64 }
+	actRevert struct{} // forget the configuration that was loaded last, go back to the one that serves
+	actCount  struct { // a reload came to its end
+		failed string // "" = it worked, else the label: config, app, jail, timeout
+		text   string
+	}
+	actServing struct{} // the first generation is ready
+	actLog     struct {
+		bad  bool
+		text string
+	}
+	actExit struct{ code int }
+)
+
+func (actLoad) action()    {}
+func (actStart) action()   {}
+func (actLeave) action()   {}
+func (actKill) action()    {}
+func (actRevert) action()  {}
+func (actCount) action()   {}
+func (actServing) action() {}
+func (actLog) action()     {}
+func (actExit) action()    {}
+
+// stage is where the parent stands.
+type stage uint8
+
+const (
+	starting    stage = iota // the current generation is not ready yet
+	serving                  // the current generation is ready
+	draining                 // it was told to leave, the next is built when it has gone
+	overlapping              // the next one is being built beside it
+	waiting                  // nothing runs: the back-off before the stack is built again
+	stopping
+	finished
+)
+
+func (s stage) String() string {
+	return [...]string{"starting", "serving", "draining", "overlapping", "waiting", "stopping", "finished"}[s]
+}
+
+// Patience.
+const (
+	leaveGrace      = 5 * time.Second // beyond the mercy, for the master itself to go
+	overlapPatience = 5 * time.Minute // for a generation beside the old one to become ready
+	steady          = 10 * time.Second
+	firstPause      = time.Second
+	maxPause        = 60 * time.Second
+)
+
+// gen is what the plan knows of a generation.
+type gen struct {
+	id       uint64
+	ready    bool
+	readyAt  time.Time
+	appError string
+	failure  string    // text of the step that failed
+	deadline time.Time // leaving: kill then; overlapping: give up then
+}
+
+// plan decides. Its zero value with mercy and exitOnReload set is the parent before the first start.
+type plan struct {
+	mercy        func() time.Duration // worker-reload-mercy of the newest configuration
+	exitOnReload func() bool
+	stage        stage
+	last         uint64 // id of the newest generation
+	current      *gen
+	next         *gen   // overlapping
+	old          []*gen // told to leave, the current one serves already
+	again        bool   // a reload was asked for while one was under way
+	reloading    bool   // the generation that starts does so for a reload
+	served       bool   // some generation has been ready
+	brutal       bool   // stopping
+	code         int
+	pauses       int
+	resumeAt     time.Time
+}
+
+func (p *plan) handle(ev event, now time.Time) []action {
+	if p.stage == finished {
+		return nil
+	}
+	switch ev := ev.(type) {
+	case evBoot:
+		return p.start()
+	case evAsked:
+		return p.asked(ev.action, now)
+	case evLoaded:
+		return p.loaded(ev, now)
+	case evNotStarted:
+		return p.notStarted(ev, now)
+	case evFailed:
+		return p.failed(ev)
+	case evReady:
+		return p.ready(ev.gen, now)
+	case evEnded:
+		return p.ended(ev, now)
+	case evWoke:
+		return p.woke(now)
+	}
+	return nil
+}
+
+func (p *plan) start() []action {
+	p.last++
+	p.current = &gen{id: p.last}
+	p.stage = starting
+	return []action{actStart{p.last}}
+}
+
+func (p *plan) asked(a verdict.Action, now time.Time) []action {
+	switch a {
+	case verdict.Stop, verdict.BrutalStop:
+		return p.stop(a == verdict.BrutalStop, now)
+	case verdict.ReloadAll, verdict.BrutalReload:
+		return p.reload(a == verdict.BrutalReload, now)
+	}
+	return nil
+}
+
+// reload asked for: while another one is under way it is remembered, so that what changed since is picked up.
+func (p *plan) reload(brutal bool, now time.Time) []action {
+	switch p.stage {
+	case stopping:
+		return nil
+	case draining, overlapping:
+		if brutal && p.stage == draining {
+			return p.leave(p.current, true, now)
+		}
+		p.again = true
+		return []action{actLog{text: "Reload asked for while one is under way: it follows"}}
+	}
+	if p.exitOnReload() {
+		return append([]action{actLog{text: "exit-on-reload: leaving instead of reloading"}}, p.stop(brutal, now)...)
+	}
+	p.brutal = brutal
+	return []action{actLoad{}}
+}
+
+func (p *plan) loaded(ev evLoaded, now time.Time) []action {
+	if ev.err != nil {
+		return []action{actCount{failed: "config", text: ev.err.Error()}}
+	}
+	p.reloading = true
+	switch {
+	case p.stage == waiting || p.current == nil:
+		return p.start()
+	case ev.overlap && !p.brutal && p.stage == serving:
+		p.last++
+		p.next = &gen{id: p.last, deadline: now.Add(overlapPatience)}
+		p.stage = overlapping
+		return []action{actStart{p.last}}
+	}
+	p.stage = draining
+	return append([]action{actLog{text: "...gracefully killing workers..."}}, p.leave(p.current, p.brutal, now)...)
+}
+
+func (p *plan) leave(g *gen, brutal bool, now time.Time) []action {
+	g.deadline = now.Add(p.mercy() + leaveGrace)
+	if brutal {
+		g.deadline = now.Add(2 * leaveGrace)
+	}
+	return []action{actLeave{g.id, brutal}}
+}
+
+// failed: a step of entering, or the import, did not work. With an overlap that is the end of the new generation and the
+// old one serves on; otherwise the end of the master, which follows, decides.
+func (p *plan) failed(ev evFailed) []action {
+	if g := p.next; g != nil && g.id == ev.gen {
+		reason := "jail"
+		if ev.app {
+			reason = "app"
+		}
+		return p.giveUp(reason, ev.text)
+	}
+	if g := p.current; g != nil && g.id == ev.gen {
+		if ev.app {
+			g.appError = ev.text
+		} else {
+			g.failure = ev.text
+		}
+	}
+	return nil
+}
+
+// giveUp ends an overlap: the new generation goes, the old one never knew.
+func (p *plan) giveUp(reason, text string) []action {
+	g := p.next
+	p.next = nil
+	p.old = append(p.old, g) // until it has ended
+	p.stage = serving
+	p.reloading = false
+	acts := []action{
+		actCount{failed: reason, text: text},
+		actLog{bad: true, text: fmt.Sprintf("Reload abandoned, the old stack serves on: %s", text)},
+		actKill{g.id}, actRevert{},
+	}
+	return append(acts, p.followUp()...)
+}
+
+func (p *plan) followUp() []action {
+	if !p.again {
+		return nil
+	}
+	p.again = false
+	p.brutal = false
+	return []action{actLoad{}}
+}
+
+func (p *plan) ready(id uint64, now time.Time) []action {
+	var acts []action
+	switch {
+	case p.next != nil && p.next.id == id:
+		acts = append(acts, p.leave(p.current, false, now)...)
+		p.old = append(p.old, p.current)
+		p.current, p.next = p.next, nil
+	case p.current != nil && p.current.id == id && p.stage == starting:
+	default:
+		return nil
+	}
+	g := p.current
+	g.ready, g.readyAt, g.deadline = true, now, time.Time{}
+	p.stage = serving
+	if !p.served {
+		p.served = true
+		acts = append(acts, actServing{})
+	}
+	if p.reloading {
+		p.reloading = false
+		count := actCount{}
+		if g.appError != "" {
+			count = actCount{failed: "app", text: g.appError}
+		}
+		acts = append(acts, count)
+	}
+	return append(acts, p.followUp()...)
+}
+
+// notStarted: nothing could be cloned. Its own event, since no master exists whose end could be waited for.
+func (p *plan) notStarted(ev evNotStarted, now time.Time) []action {
+	if p.next != nil && p.next.id == ev.gen {
+		acts := p.giveUp("jail", ev.err.Error())
+		p.forget(ev.gen)
+		return acts
+	}
+	if p.current == nil || p.current.id != ev.gen {
+		return nil
+	}
+	p.current.failure = ev.err.Error()
+	return p.lost(verdict.Verdict{Exit: !p.served, Code: verdict.Init, Rebuild: p.served, Why: ev.err.Error()}, now)
+}
+
+func (p *plan) forget(id uint64) bool {
+	for i, g := range p.old {
+		if g.id == id {
+			p.old = append(p.old[:i:i], p.old[i+1:]...)
+			return true
+		}
+	}
+	return false
+}

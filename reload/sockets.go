@@ -1,0 +1,286 @@
+package reload
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"gowsgi/config"
+	"gowsgi/jail"
+)
+
+// listener is a listening socket of the parent. It is bound once and lives until no generation uses it.
+type listener struct {
+	key    string // what it was asked for: address and, for a unix socket, the root it is below
+	addr   string // as configured
+	name   string // as bound, for the log
+	family string // inet, inet6, unix
+	file   *os.File
+	place  *place // unix socket with a path that we made, nil otherwise
+}
+
+// socketEnv is what binding needs beside the address.
+type socketEnv struct {
+	root    string // directory that unix paths are below, "" = the host's own root
+	dir     string // for relative unix paths, seen from below root
+	chmod   string // octal, "" = what the umask leaves
+	uid     int    // owner of unix sockets, -1 = leave
+	gid     int
+	backlog int
+	timeout int // seconds, 0 = none
+	defer_  bool
+	reuse   bool
+	mask    int // umask for unix sockets without chmod
+}
+
+// bind makes one listening socket. Errors read "cannot bind ADDR: cause".
+func bind(addr string, env *socketEnv) (*listener, error) {
+	l, err := bindAny(addr, env)
+	if err != nil {
+		return nil, fmt.Errorf("cannot bind %s: %w", addr, err)
+	}
+	l.addr = addr
+	l.key = socketKey(addr, env)
+	return l, nil
+}
+
+// socketKey tells which address is the same socket over a reload.
+func socketKey(addr string, env *socketEnv) string {
+	if isUnixPath(addr) {
+		return fmt.Sprintf("unix:%s:%s:%s", env.root, env.dir, addr)
+	}
+	return addr
+}
+
+func isUnixPath(addr string) bool {
+	return !strings.HasPrefix(addr, "@") && !strings.HasPrefix(addr, "fd://") && (strings.HasPrefix(addr, "/") || !strings.Contains(addr, ":"))
+}
+
+func bindAny(addr string, env *socketEnv) (*listener, error) {
+	switch {
+	case strings.HasPrefix(addr, "fd://"):
+		return adopt(strings.TrimPrefix(addr, "fd://"))
+	case strings.HasPrefix(addr, "@"):
+		return bindAbstract(addr, env)
+	case isUnixPath(addr):
+		return bindPath(addr, env)
+	}
+	return bindInet(addr, env)
+}
+
+// adopt takes a descriptor that we were started with; it is not ours to unlink.
+func adopt(number string) (*listener, error) {
+	fd, err := strconv.Atoi(number)
+	if err != nil {
+		return nil, fmt.Errorf("%q is not a descriptor number", number)
+	}
+	own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return nil, fmt.Errorf("descriptor %d: %w", fd, err)
+	}
+	f, err := socketFile(own)
+	if err != nil {
+		return nil, err
+	}
+	listening, err := unix.GetsockoptInt(own, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	if err == nil && listening == 0 {
+		err = errors.New("the descriptor is not a listening socket")
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	sa, err := unix.Getsockname(own)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	family := "unix"
+	switch sa.(type) {
+	case *unix.SockaddrInet4:
+		family = "inet"
+	case *unix.SockaddrInet6:
+		family = "inet6"
+	}
+	return &listener{file: f, family: family, name: "inherited descriptor " + number}, nil
+}
+
+// socketFile makes the descriptor non-blocking before os.File sees it: workers of several processes wait on it with
+// epoll and one of them only gets the connection.
+func socketFile(fd int) (*os.File, error) {
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return nil, errors.Join(err, unix.Close(fd))
+	}
+	return os.NewFile(uintptr(fd), "socket"), nil
+}
+
+func bindAbstract(addr string, env *socketEnv) (*listener, error) {
+	fd, err := newSocket(unix.AF_UNIX)
+	if err != nil {
+		return nil, err
+	}
+	if err = unix.Bind(fd, &unix.SockaddrUnix{Name: addr}); err == nil {
+		err = unix.Listen(fd, env.backlog)
+	}
+	if err != nil {
+		return nil, errors.Join(err, unix.Close(fd))
+	}
+	f, err := socketFile(fd)
+	if err != nil {
+		return nil, err
+	}
+	return &listener{file: f, family: "unix", name: "UNIX address " + addr}, nil
+}
+
+func newSocket(family int) (int, error) {
+	return unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+}
+
+func bindInet(addr string, env *socketEnv) (*listener, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, fmt.Errorf("not an address (write HOST:PORT, :PORT, [IPv6]:PORT, /PATH or @NAME): %v", err)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return nil, fmt.Errorf("%q is not a port number", port)
+	}
+	ip, err := resolve(host)
+	if err != nil {
+		return nil, err
+	}
+	family, name := unix.AF_INET6, "inet6"
+	var sa unix.Sockaddr = &unix.SockaddrInet6{Port: int(n), Addr: [16]byte(ip.To16())}
+	if v4 := ip.To4(); v4 != nil {
+		family, name = unix.AF_INET, "inet"
+		sa = &unix.SockaddrInet4{Port: int(n), Addr: [4]byte(v4)}
+	}
+	fd, err := newSocket(family)
+	if err != nil {
+		return nil, err
+	}
+	if err := setInetOptions(fd, env); err == nil {
+		if err = unix.Bind(fd, sa); err == nil {
+			err = unix.Listen(fd, env.backlog)
+		}
+		if err != nil {
+			return nil, errors.Join(err, unix.Close(fd))
+		}
+	} else {
+		return nil, errors.Join(err, unix.Close(fd))
+	}
+	f, err := socketFile(fd)
+	if err != nil {
+		return nil, err
+	}
+	return &listener{file: f, family: name, name: "TCP address " + addr}, nil
+}
+
+// resolve gives the address to bind: uWSGI's ":80" is every IPv4 address.
+func resolve(host string) (net.IP, error) {
+	if host == "" {
+		return net.IPv4zero, nil
+	}
+	if ip := net.ParseIP(host); ip != nil {
+		return ip, nil
+	}
+	ips, err := net.LookupIP(host)
+	if err != nil {
+		return nil, fmt.Errorf("cannot look up the host name: %w", err)
+	}
+	for _, ip := range ips {
+		if ip.To4() != nil {
+			return ip, nil
+		}
+	}
+	return ips[0], nil
+}
+
+// setInetOptions: what is set on a listening TCP socket is copied to the accepted ones (the kernel clones the socket,
+// inet_csk_clone_lock), which saves the workers system calls on each connection.
+func setInetOptions(fd int, env *socketEnv) error {
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+		return fmt.Errorf("SO_REUSEADDR: %w", err)
+	}
+	if env.reuse {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+			return fmt.Errorf("SO_REUSEPORT: %w", err)
+		}
+	}
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+		return fmt.Errorf("TCP_NODELAY: %w", err)
+	}
+	if env.timeout <= 0 {
+		return nil
+	}
+	tv := unix.Timeval{Sec: int64(env.timeout)}
+	for _, opt := range []int{unix.SO_RCVTIMEO, unix.SO_SNDTIMEO} {
+		if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, opt, &tv); err != nil {
+			return fmt.Errorf("socket-timeout: %w", err)
+		}
+	}
+	if env.defer_ {
+		// A worker serves one connection a core: let the kernel keep those that say nothing yet (tcp(7)).
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, env.timeout); err != nil {
+			return fmt.Errorf("TCP_DEFER_ACCEPT: %w", err)
+		}
+	}
+	return nil
+}
+
+// maxBacklog reads net.core.somaxconn, the longest listen queue that the kernel grants (listen(2)).
+func maxBacklog() int {
+	text, err := os.ReadFile("/proc/sys/net/core/somaxconn")
+	if err != nil {
+		return unix.SOMAXCONN
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || n < 1 {
+		return unix.SOMAXCONN
+	}
+	return n
+}
+
+// envOf reads from the configuration what its sockets need; it fails when an owner does not exist in the root.
+func envOf(cfg *config.Config, spec *jail.Spec, dir string) (*socketEnv, error) {
+	env := &socketEnv{
+		dir: dir, chmod: cfg.Sockets.Chmod, uid: -1, gid: -1, backlog: maxBacklog(), timeout: cfg.Sockets.Timeout,
+		defer_: !cfg.Sockets.NoDeferAccept, reuse: cfg.Sockets.ReusePort, mask: -1,
+	}
+	if spec.Root.Kind == jail.RootDir {
+		env.root = spec.Root.Path
+	}
+	if n := cfg.Sockets.Listen; n > env.backlog {
+		return nil, fmt.Errorf("cannot set the listen queue to %d: Listen queue size is greater than the system max net.core.somaxconn (%d)", n, env.backlog)
+	} else if n > 0 {
+		env.backlog = n
+	}
+	if cfg.Security.Umask != nil {
+		env.mask = *cfg.Security.Umask
+	}
+	return env, env.setOwner(cfg, spec)
+}
+
+// setOwner: the app's own user, as if it had bound the socket itself, unless chown-socket says otherwise.
+func (env *socketEnv) setOwner(cfg *config.Config, spec *jail.Spec) error {
+	creds := spec.Creds
+	if cfg.Sockets.Chown != "" {
+		creds = jail.Creds{}
+		creds.UID, creds.GID, _ = strings.Cut(cfg.Sockets.Chown, ":")
+	}
+	if os.Geteuid() != 0 || (creds.UID == "" && creds.GID == "") {
+		if cfg.Sockets.Chown != "" {
+			return fmt.Errorf("cannot give the sockets to %s: only root can change an owner", cfg.Sockets.Chown)
+		}
+		return nil
+	}
+	uid, gid, err := jail.LookupIDs(env.root, creds)
+	if err != nil {
+		return err
+	}
+	env.uid, env.gid = uid, gid
+	return nil
+}

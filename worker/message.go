@@ -1,0 +1,109 @@
+package worker
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// MessageKind is the first word of a message on the zygote channel.
+type MessageKind string
+
+// The messages that the runtime sends (docs/architecture.md, seam 3).
+const (
+	Loaded MessageKind = "loaded"
+	Forked MessageKind = "forked"
+	Ready  MessageKind = "ready"
+	Reload MessageKind = "reload"
+	Stop   MessageKind = "stop"
+)
+
+// MaxMessage is the longest packet, in bytes, that the master reads from the channel; the runtime's own are below 100.
+const MaxMessage = 4096
+
+// Message is one packet from the zygote, an intermediate child or a worker. Whoever runs the app can write to the
+// channel, so every field is only a claim: the master checks it against what it knows from wait4.
+type Message struct {
+	Kind MessageKind
+	Slot int    // 1-based worker id
+	Seq  uint64 // the number of the fork request that is answered
+	PID  int    // as the jail sees it
+	OK   bool   // loaded and ready: an application is there
+	Usec int64  // loaded: duration of the import, microseconds
+}
+
+// ParseMessage reads one packet. It returns an error that quotes the packet when a word is missing, is not a number or
+// is out of range; it never panics.
+func ParseMessage(packet []byte) (Message, error) {
+	words := strings.Split(string(packet), " ")
+	m := Message{Kind: MessageKind(words[0])}
+	p := &wordReader{words: words[1:]}
+	switch m.Kind {
+	case Loaded:
+		m.OK, m.Usec = p.flag(), p.number(1<<53)
+	case Forked:
+		m.Slot, m.Seq, m.PID = int(p.positive(maxSlot)), uint64(p.number(1<<62)), int(p.positive(maxPID))
+	case Ready:
+		m.Slot, m.PID, m.OK = int(p.positive(maxSlot)), int(p.positive(maxPID)), p.flag()
+	case Reload, Stop:
+	default:
+		return Message{}, fmt.Errorf("cannot read worker message %.80q: unknown word", packet)
+	}
+	if p.err != "" {
+		return Message{}, fmt.Errorf("cannot read worker message %.80q: %s", packet, p.err)
+	}
+	if len(p.words) != 0 {
+		return Message{}, fmt.Errorf("cannot read worker message %.80q: too many words", packet)
+	}
+	return m, nil
+}
+
+const (
+	maxSlot = 1 << 20
+	maxPID  = 1 << 22 // PID_MAX_LIMIT on 64-bit kernels (proc(5))
+)
+
+// wordReader takes words one by one and keeps the first error.
+type wordReader struct {
+	words []string
+	err   string
+}
+
+func (p *wordReader) number(limit int64) int64 {
+	if len(p.words) == 0 {
+		p.fail("a word is missing")
+		return 0
+	}
+	word := p.words[0]
+	p.words = p.words[1:]
+	n, err := strconv.ParseInt(word, 10, 64)
+	if err != nil || n < 0 || n > limit {
+		p.fail("number out of range")
+		return 0
+	}
+	return n
+}
+
+func (p *wordReader) positive(limit int64) int64 {
+	n := p.number(limit)
+	if n == 0 {
+		p.fail("zero where a positive number must be")
+	}
+	return n
+}
+
+func (p *wordReader) flag() bool { return p.number(1) == 1 }
+
+func (p *wordReader) fail(why string) {
+	if p.err == "" {
+		p.err = why
+	}
+}
+
+// ForkCommand asks the zygote for a worker in a slot; the answer carries the same seq.
+func ForkCommand(slot int, seq uint64) []byte {
+	return fmt.Appendf(nil, "fork %d %d", slot, seq)
+}
+
+// QuitCommand tells the zygote to exit.
+func QuitCommand() []byte { return []byte("quit") }

@@ -1,0 +1,59 @@
+package worker
+
+import (
+	"testing"
+)
+
+func TestParseMessage(t *testing.T) {
+	tests := []struct {
+		packet string
+		want   Message
+		bad    bool
+	}{
+		{packet: "loaded 1 250000", want: Message{Kind: Loaded, OK: true, Usec: 250000}},
+		{packet: "loaded 0 12", want: Message{Kind: Loaded, Usec: 12}},
+		{packet: "forked 3 17 4242", want: Message{Kind: Forked, Slot: 3, Seq: 17, PID: 4242}},
+		{packet: "ready 1 2 1", want: Message{Kind: Ready, Slot: 1, PID: 2, OK: true}},
+		{packet: "reload", want: Message{Kind: Reload}},
+		{packet: "stop", want: Message{Kind: Stop}},
+		{packet: "", bad: true},
+		{packet: "loaded", bad: true},
+		{packet: "loaded 2 1", bad: true},
+		{packet: "forked 0 1 2", bad: true},
+		{packet: "forked 1 1 0", bad: true},
+		{packet: "forked 1 1 99999999999", bad: true},
+		{packet: "forked -1 1 2", bad: true},
+		{packet: "ready 1 2 1 extra", bad: true},
+		{packet: "ready  1 2 1", bad: true},
+		{packet: "reload now", bad: true},
+		{packet: "exec /bin/sh", bad: true},
+	}
+	for _, tt := range tests {
+		got, err := ParseMessage([]byte(tt.packet))
+		if (err != nil) != tt.bad {
+			t.Errorf("ParseMessage(%q) error = %v, want an error: %v", tt.packet, err, tt.bad)
+			continue
+		}
+		if err == nil && got != tt.want {
+			t.Errorf("ParseMessage(%q) = %+v, want %+v", tt.packet, got, tt.want)
+		}
+	}
+}
+
+func FuzzParseMessage(f *testing.F) {
+	for _, seed := range []string{"loaded 1 250000", "forked 3 17 4242", "ready 1 2 0", "stop", "forked 1 1", "ready 1 2 1 \xff"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, packet []byte) {
+		m, err := ParseMessage(packet)
+		if err != nil {
+			return
+		}
+		switch m.Kind {
+		case Forked, Ready:
+			if m.Slot < 1 || m.PID < 1 {
+				t.Fatalf("ParseMessage(%q) = %+v: slot and pid must be positive", packet, m)
+			}
+		}
+	})
+}
