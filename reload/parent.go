@@ -147,11 +147,8 @@ func (p *parent) signalled(sig syscall.Signal) {
 	}
 	die := p.newest.cfg.Process.DieOnTerm
 	a := verdict.OfSignal(sig, die, os.Getpid() == 1)
-	switch a {
-	case verdict.Stop, verdict.BrutalStop:
+	if a == verdict.Stop || a == verdict.BrutalStop {
 		p.log.Info().Msg("SIGINT/SIGTERM received...killing workers...")
-	case verdict.ReloadAll, verdict.BrutalReload:
-		p.log.Info().Msg("...gracefully killing workers...")
 	}
 	p.feed(evAsked{a})
 }

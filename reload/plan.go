@@ -212,7 +212,11 @@ func (p *plan) loaded(ev evLoaded, now time.Time) []action {
 		return []action{actStart{p.last}}
 	}
 	p.stage = draining
-	return append([]action{actLog{text: "...gracefully killing workers..."}}, p.leave(p.current, p.brutal, now)...)
+	text := "...gracefully killing workers..."
+	if p.brutal {
+		text = "...brutally killing workers..."
+	}
+	return append([]action{actLog{text: text}}, p.leave(p.current, p.brutal, now)...)
 }
 
 func (p *plan) leave(g *gen, brutal bool, now time.Time) []action {

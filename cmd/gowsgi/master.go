@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"gowsgi/jail"
 	"gowsgi/master"
@@ -25,6 +28,10 @@ func runMaster(stderr *os.File) int {
 	}
 	if err := jail.SetSubreaper(); err != nil {
 		return failed(conn, jail.Message{Type: jail.MsgStepFailed, Step: "subreaper", Message: err.Error()}, stderr)
+	}
+	// Executed by descriptor, we would be called by its number in ps.
+	if err := unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&[]byte("gowsgi\x00")[0])), 0, 0, 0); err != nil {
+		fmt.Fprintf(stderr, "gowsgi @master: cannot set the process name: %v\n", err)
 	}
 	audit, err := jail.Enter(boot.Spec)
 	if err != nil {
