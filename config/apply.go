@@ -12,6 +12,7 @@ func (l *loader) apply() *Config {
 	for _, o := range c.bind(&protocol) {
 		setters[o.name] = o.set
 	}
+	c.Process.change(l.early)
 	for _, e := range l.entries {
 		if !e.logic {
 			l.applyOne(e, setters)

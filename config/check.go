@@ -1,5 +1,7 @@
 package config
 
+import "strings"
+
 // check looks across options, once all are in their fields.
 func (l *loader) check(c *Config) {
 	at := func(name string) (Entry, bool) {
@@ -10,10 +12,24 @@ func (l *loader) check(c *Config) {
 		}
 		return Entry{}, false
 	}
+	l.checkSockets(c)
 	for _, r := range rules {
 		if e, ok := at(r.option); ok && r.broken(c, func(name string) bool { _, ok := at(name); return ok }) {
 			l.report.add(r.severity, e, r.message, r.hint)
 		}
+	}
+}
+
+// checkSockets finds an address that is bound twice.
+func (l *loader) checkSockets(c *Config) {
+	seen := map[string]Pos{}
+	for _, s := range c.Sockets.List {
+		first, twice := seen[s.Addr]
+		_, port, _ := strings.Cut(s.Addr, ":")
+		if twice && !c.Sockets.ReusePort && port != "0" {
+			l.report.add(SeverityError, Entry{Key: "socket", Value: s.Addr, Pos: s.Pos}, "the address is bound already at "+first.String(), "keep one")
+		}
+		seen[s.Addr] = s.Pos
 	}
 }
 

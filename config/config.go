@@ -141,27 +141,54 @@ func (c *Config) bind(protocol *string) []option {
 }
 
 // Load reads the environment, the command line and all files that they name, resolves and checks everything. The error is a Diagnostics
-// with every problem, not just the first; the Config is nil then.
+// with every problem, not just the first; the Config is nil then. If the configuration names a fallback-config, an error makes that file be
+// read instead of everything, and the problems become warnings.
 func Load(o Options) (*Config, error) {
 	o.fill()
 	l := newLoader(o)
+	c, err := l.once()
+	if err == nil || l.fallback == "" || l.argErrors > 0 {
+		return c, err
+	}
+	problems := l.errors
+	o.Args = []string{l.fallback}
+	l = newLoader(o)
+	if c, err = l.once(); err != nil {
+		return nil, Diagnostics(append(problems, l.errors...))
+	}
+	for i := range problems {
+		problems[i].Severity = SeverityWarning
+		problems[i].Message += "; the fallback-config is used"
+	}
+	c.Warnings = append(problems, c.Warnings...)
+	return c, nil
+}
+
+// once is Load without the fallback.
+func (l *loader) once() (*Config, error) {
 	l.read()
 	if l.action.Kind == ActionHelp {
 		return &Config{Action: l.action}, nil
 	}
 	l.resolveAll()
 	c := l.apply()
-	if c.Action.Kind == ActionSignal || c.Action.Kind == ActionVersion || c.Action.Kind == ActionExit ||
-		c.Action.Kind == ActionExplain || c.Action.Kind == ActionCompletion {
-		if l.argErrors == 0 {
-			return c, nil
-		}
-	} else {
+	if !c.Action.looksAway() {
 		l.check(c)
+	} else if l.argErrors == 0 {
+		return c, nil
 	}
 	if err := l.err(); err != nil {
 		return nil, err
 	}
 	c.Warnings, c.Notes = l.warnings, l.notes
 	return c, nil
+}
+
+// looksAway reports actions that do not depend on the settings, so that errors in them do not matter.
+func (a Action) looksAway() bool {
+	switch a.Kind {
+	case ActionSignal, ActionVersion, ActionExit, ActionExplain, ActionCompletion:
+		return true
+	}
+	return false
 }

@@ -63,7 +63,7 @@ type optionTable struct {
 
 var table = sync.OnceValue(readTable)
 
-// Rows lists every known option name in uWSGI's order, then gowsgi's own.
+// Rows lists every known option name: gowsgi's own, then uWSGI's in its order.
 func Rows() []Row { return slices.Clone(table().rows) }
 
 // Lookup finds a known option by its exact name.
@@ -77,7 +77,7 @@ func Lookup(name string) (Row, bool) {
 
 func readTable() *optionTable {
 	t := &optionTable{byName: map[string]*Row{}, byShort: map[string]*Row{}}
-	for _, text := range []string{uwsgiTable, ownTable} {
+	for _, text := range []string{ownTable, uwsgiTable} {
 		for _, f := range tsv(text, 9) {
 			row := Row{Name: f[0], Short: f[1], Arity: Arity(f[2]), Kind: f[3], Canonical: f[4], Source: f[5], Area: f[6], Tier: f[7]}
 			if f[8] != "" {
@@ -89,7 +89,7 @@ func readTable() *optionTable {
 	decide(t.rows)
 	for i := range t.rows {
 		r := &t.rows[i]
-		// Some names stand twice in uWSGI's table, once for a plugin: the first is the one getopt finds.
+		// Some names stand twice in uWSGI's table, once for a plugin: the first is the one getopt finds. A name of ours goes before uWSGI's.
 		if _, twice := t.byName[r.Name]; !twice {
 			t.byName[r.Name] = r
 			t.byNameOrdered = append(t.byNameOrdered, r)

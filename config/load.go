@@ -40,6 +40,8 @@ type loader struct {
 	spent     int  // bytes of expansions so far
 	argErrors int
 	action    Action
+	fallback  string
+	early     []string // variables of early-envdir
 }
 
 func newLoader(o Options) *loader {

@@ -17,6 +17,7 @@ type option struct {
 type value struct {
 	Entry
 	cpus int // for auto and for magic
+	dir  func(name string) ([]string, error)
 	warn func(message, hint string)
 }
 
@@ -34,6 +35,9 @@ func word(p *string) setter {
 		w := v.tidy()
 		if w == "" {
 			return bad("no value", "")
+		}
+		if err := unresolved(w); err != nil {
+			return err
 		}
 		*p = w
 		return nil
@@ -97,8 +101,8 @@ func (v *value) truth() (bool, error) {
 	case "", "true", "on", "yes", "1":
 		return true, nil
 	}
-	if name := unsetEnv(s); name != "" {
-		return false, bad("the environment variable "+name+" is not set", "guard the line with if-env = "+name)
+	if err := unresolved(s); err != nil {
+		return false, err
 	}
 	v.warn("neither true nor false: read as true, as uWSGI does", "write true or false")
 	return true, nil
@@ -120,8 +124,12 @@ func (v *value) integer(low, high int64) (int64, error) {
 	case "":
 		return 0, bad("a number is expected", "")
 	}
-	if name := unsetEnv(s); name != "" {
-		return 0, bad("the environment variable "+name+" is not set", "guard the line with if-env = "+name)
+	if err := unresolved(s); err != nil {
+		return 0, err
+	}
+	if s == "%k" { // in a file it is replaced long before
+		v.warn(fmt.Sprintf("read as the number of processors, %d", v.cpus), "magic letters belong in files")
+		return int64(v.cpus), nil
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
@@ -180,12 +188,20 @@ func (v *value) tidy() string {
 	return w
 }
 
-// unsetEnv gives the name of the first $(NAME) left in a value, "" if there is none.
-func unsetEnv(s string) string {
-	_, rest, found := strings.Cut(s, "$(")
-	name, _, closed := strings.Cut(rest, ")")
-	if !found || !closed {
-		return ""
+// unresolved is an error when a variable or a placeholder of a name or a number is still there after expansion.
+func unresolved(s string) error {
+	if name, ok := between(s, "$("); ok {
+		return bad("the environment variable "+name+" is not set", "guard the line with if-env = "+name)
 	}
-	return name
+	if name, ok := between(s, "%("); ok {
+		return bad("the placeholder %("+name+") is not defined", "")
+	}
+	return nil
+}
+
+// between gives what stands between open and the next parenthesis.
+func between(s, open string) (string, bool) {
+	_, rest, found := strings.Cut(s, open)
+	name, _, closed := strings.Cut(rest, ")")
+	return name, found && closed
 }

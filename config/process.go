@@ -46,6 +46,7 @@ func (p *Process) options() []option {
 		{"chdir", "change to this directory, as the jail sees it, before the app is imported", word(&p.Chdir)},
 		{"env", "set a variable of the app's environment: NAME=value; NAME alone unsets it; repeatable", p.setEnv},
 		{"unenv", "take a variable out of the app's environment; repeatable", p.unsetEnv},
+		{"envdir", "set the app's variables from a directory of files; repeatable", p.setEnvdir},
 		{"pidfile", "write the parent's pid here, before privileges are dropped", word(&p.Pidfile)},
 		{"safe-pidfile", "write the parent's pid here once the workers are started", word(&p.SafePidfile)},
 		{"worker-reload-mercy", "seconds a worker may take to finish its request before it is killed", number(&p.WorkerReloadMercy, 0, maxSeconds)},
@@ -102,11 +103,10 @@ func (p *Process) setEnv(v *value) error {
 	if name == "" {
 		return bad("no variable name", "write NAME=value")
 	}
-	p.forget(name)
 	if assigns {
 		name += "=" + rest
 	}
-	p.Env = append(p.Env, name)
+	p.change([]string{name})
 	return nil
 }
 
@@ -115,8 +115,7 @@ func (p *Process) unsetEnv(v *value) error {
 	if name == "" || strings.Contains(name, "=") {
 		return bad("not a variable's name", "")
 	}
-	p.forget(name)
-	p.Env = append(p.Env, name)
+	p.change([]string{name})
 	return nil
 }
 

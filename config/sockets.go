@@ -63,8 +63,8 @@ func address(v *value) (string, error) {
 	switch {
 	case addr == "":
 		return "", bad("no address", "write host:port, :port, /path or @abstract")
-	case unsetEnv(addr) != "":
-		return "", bad("the environment variable "+unsetEnv(addr)+" is not set", "")
+	case unresolved(addr) != nil:
+		return "", unresolved(addr)
 	case strings.HasPrefix(addr, "="):
 		return "", bad("not supported yet: sockets of shared-socket by number", "write the address itself")
 	case strings.HasPrefix(addr, "/"), strings.HasPrefix(addr, "@"):

@@ -16,6 +16,9 @@ var languageHelp = [][2]string{
 	{"set", "set an option or a placeholder: key=value"},
 	{"set-placeholder", "set a placeholder, key=value, that strict accepts"},
 	{"declare-option", "make an option of options: name=option=$1;option=$2"},
+	{"declare-option2", "as declare-option"},
+	{"fallback-config", "read this file instead of everything when the configuration has errors"},
+	{"early-envdir", "set variables from a directory of files before the following lines are read"},
 	{"strict", "an unknown key in a file is an error"},
 	{"ignore-unsupported", "start although options that are not supported yet are set"},
 	{"check-config", "read and check everything, print what becomes of each setting, and exit"},
@@ -76,12 +79,16 @@ func verbFor(name string) (func(*loader, Entry), bool) {
 		return (*loader).set, true
 	case "set-placeholder":
 		return (*loader).setPlaceholder, true
-	case "declare-option":
+	case "declare-option", "declare-option2":
 		return (*loader).declare, true
 	case "strict":
 		return switchVerb(func(l *loader, on bool) { l.strict = on }), true
 	case "ignore-unsupported":
 		return switchVerb(func(l *loader, on bool) { l.lenient = on }), true
+	case "fallback-config":
+		return func(l *loader, e Entry) { l.fallback = e.Value }, true
+	case "early-envdir":
+		return (*loader).earlyEnvdir, true
 	case "blacklist", "whitelist":
 		return func(l *loader, e Entry) { l.limited = &keyFilter{kind: name, keys: strings.Fields(e.Value)} }, true
 	case "end-blacklist", "end-whitelist":
@@ -167,7 +174,7 @@ func switchVerb(set func(*loader, bool)) func(*loader, Entry) {
 
 // valueOf makes what a setter takes out of an entry.
 func (l *loader) valueOf(e Entry) *value {
-	return &value{Entry: e, cpus: l.o.CPUs, warn: func(message, hint string) { l.report.add(SeverityWarning, e, message, hint) }}
+	return &value{Entry: e, cpus: l.o.CPUs, dir: l.envdir, warn: func(message, hint string) { l.report.add(SeverityWarning, e, message, hint) }}
 }
 
 // set adds key=value as if it stood in a file.
