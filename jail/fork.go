@@ -71,6 +71,9 @@ func forkExec(spec *Spec, exe int, argv []string, attr *syscall.ProcAttr) (pid i
 		}
 		pid, err = syscall.ForkExec("/proc/self/fd/"+strconv.Itoa(exe), argv, attr)
 		if err != nil {
+			if errors.Is(err, unix.EPERM) && unix.Geteuid() != 0 && !spec.has(NSUser) {
+				err = fmt.Errorf("%w: not root, and no user namespace is asked for", err)
+			}
 			step := Step{Name: "clone", Arg: spec.namespaceList()}
 			err = newStepError(step, fmt.Errorf("cannot start the master in new namespaces: %w", err))
 		}

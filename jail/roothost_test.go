@@ -160,3 +160,19 @@ func TestUserRootfs(t *testing.T) {
 		t.Errorf("audit %+v, answers %v", j.audit, j.answers)
 	}
 }
+
+func TestUserNamespaceOfRootNeedsMaps(t *testing.T) {
+	needRoot(t)
+	spec := hostSpec()
+	spec.Namespaces = append(spec.Namespaces, NSUser)
+	failsAt(t, spec, "validate", "say which ids it maps")
+	spec.UIDMap, spec.GIDMap = []IDMap{{0, 100000, 65536}}, []IDMap{{0, 100000, 65536}}
+	spec.Creds = Creds{UID: "33", GID: "33"}
+	j := mustStart(t, spec, "read /proc/self/uid_map", "write /tmp/new")
+	if j.audit.UID != 33 || j.audit.Capabilities != 0 || j.audit.Bounding != 0 || j.answers["write /tmp/new"] != "ok" {
+		t.Errorf("audit %+v, answers %v", j.audit, j.answers)
+	}
+	if got := strings.Fields(j.answers["read /proc/self/uid_map"]); len(got) != 3 || got[1] != "100000" {
+		t.Errorf("uid_map is %v", got)
+	}
+}

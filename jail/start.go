@@ -66,6 +66,9 @@ func Start(c Command) (*Process, error) {
 	if err := spec.Validate(); err != nil {
 		return nil, &StepError{Step: "validate", Err: err}
 	}
+	if spec.has(NSUser) && (spec.UIDMap == nil || spec.GIDMap == nil) {
+		return nil, &StepError{Step: "validate", Err: errors.New("cannot make a user namespace for root: say which ids it maps (uid-map, gid-map)")}
+	}
 	payload, err := json.Marshal(c.Payload)
 	if err != nil {
 		return nil, &StepError{Step: "boot", Err: fmt.Errorf("cannot encode the payload: %w", err)}
