@@ -67,7 +67,6 @@ type jailed struct {
 	*Process
 	audit   *Audit
 	answers map[string]string
-	log     string
 }
 
 func needRoot(t testing.TB) {
