@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"sync/atomic"
 
@@ -37,7 +38,16 @@ func (p *parent) publish() {
 			info.CWD = p.who.dir
 		}
 	}
+	if g := p.gens[p.plan.last]; g != nil && g.proc != nil {
+		info.PID = g.proc.PID
+		if slices.Contains(g.snap.spec.Namespaces, jail.NSPID) {
+			info.PID = 1 // as everything in the jail knows it, and as uWSGI shows it
+		}
+	}
 	info.UID, info.GID = p.who.euid, p.who.egid
+	if p.newest != nil {
+		info.UID, info.GID = max(p.newest.uid, info.UID), max(p.newest.gid, info.GID)
+	}
 	info.Apps = []metrics.AppInfo{{ID: 0, Mountpoint: "", Chdir: ""}}
 	p.shared.info.Store(&info)
 	var list []watched

@@ -63,6 +63,8 @@ type snapshot struct {
 	cfg  *config.Config
 	spec jail.Spec
 	uses []*listener // by socket of the configuration
+	uid  int         // of the app on this machine, -1 = the parent's own
+	gid  int
 }
 
 // Run is the parent's whole life. It returns the exit code.
@@ -267,7 +269,12 @@ func (p *parent) snapshotOf(cfg *config.Config) (*snapshot, error) {
 			return nil, fmt.Errorf("cannot use rootfs %s: not a directory", spec.Root.Path)
 		}
 	}
-	snap := &snapshot{cfg: cfg, spec: spec}
+	snap := &snapshot{cfg: cfg, spec: spec, uid: -1, gid: -1}
+	if p.who.euid == 0 && (spec.Creds.UID != "" || spec.Creds.GID != "") {
+		if snap.uid, snap.gid, err = jail.LookupIDs(rootOf(&spec), spec.Creds); err != nil {
+			return nil, err
+		}
+	}
 	dir := spec.Chdir
 	if spec.Root.Kind != jail.RootDir && dir == "" {
 		dir = p.who.dir
@@ -286,6 +293,14 @@ func (p *parent) snapshotOf(cfg *config.Config) (*snapshot, error) {
 		snap.uses = append(snap.uses, l)
 	}
 	return snap, nil
+}
+
+// rootOf is the directory that the jail's paths and names are below, "" for the host's own root.
+func rootOf(spec *jail.Spec) string {
+	if spec.Root.Kind == jail.RootDir {
+		return spec.Root.Path
+	}
+	return ""
 }
 
 // listen finds the socket among those that are bound, or binds it.

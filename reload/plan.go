@@ -101,8 +101,9 @@ func (s stage) String() string {
 
 // Patience.
 const (
-	leaveGrace      = 5 * time.Second // beyond the mercy, for the master itself to go
-	overlapPatience = 5 * time.Minute // for a generation beside the old one to become ready
+	leaveGrace      = 5 * time.Second  // beyond the mercy, for the master itself to go
+	overlapPatience = 5 * time.Minute  // for a generation beside the old one to become ready
+	startPatience   = 30 * time.Second // a reload that is asked for during a start waits so long for its end
 	steady          = 10 * time.Second
 	firstPause      = time.Second
 	maxPause        = 60 * time.Second
@@ -114,7 +115,8 @@ type gen struct {
 	ready    bool
 	readyAt  time.Time
 	appError string
-	failure  string    // text of the step that failed
+	failure  string // text of the step that failed
+	started  time.Time
 	deadline time.Time // leaving: kill then; overlapping: give up then
 }
 
@@ -142,7 +144,7 @@ func (p *plan) handle(ev event, now time.Time) []action {
 	}
 	switch ev := ev.(type) {
 	case evBoot:
-		return p.start()
+		return p.start(now)
 	case evAsked:
 		return p.asked(ev.action, now)
 	case evLoaded:
@@ -161,9 +163,9 @@ func (p *plan) handle(ev event, now time.Time) []action {
 	return nil
 }
 
-func (p *plan) start() []action {
+func (p *plan) start(now time.Time) []action {
 	p.last++
-	p.current = &gen{id: p.last}
+	p.current = &gen{id: p.last, started: now}
 	p.stage = starting
 	return []action{actStart{p.last}}
 }
@@ -178,11 +180,18 @@ func (p *plan) asked(a verdict.Action, now time.Time) []action {
 	return nil
 }
 
-// reload asked for: while another one is under way it is remembered, so that what changed since is picked up.
+// reload asked for: while a stack is being built or torn down it is remembered, so that what changed since is picked up
+// and reloads that come faster than the app starts cannot keep it from ever starting. An app that hangs while it is
+// imported must not make the reload wait for ever: see woke.
 func (p *plan) reload(brutal bool, now time.Time) []action {
 	switch p.stage {
 	case stopping:
 		return nil
+	case starting:
+		if now.Sub(p.current.started) < startPatience {
+			p.again = true
+			return []action{actLog{text: "Reload asked for while the stack starts: it follows"}}
+		}
 	case draining, overlapping:
 		if brutal && p.stage == draining {
 			return p.leave(p.current, true, now)
@@ -204,7 +213,7 @@ func (p *plan) loaded(ev evLoaded, now time.Time) []action {
 	p.reloading = true
 	switch {
 	case p.stage == waiting || p.current == nil:
-		return p.start()
+		return p.start(now)
 	case ev.overlap && !p.brutal && p.stage == serving:
 		p.last++
 		p.next = &gen{id: p.last, deadline: now.Add(overlapPatience)}

@@ -25,7 +25,7 @@ func (p *plan) ended(ev evEnded, now time.Time) []action {
 		p.current = nil
 		return p.maybeFinish()
 	case draining:
-		return p.start()
+		return p.start(now)
 	}
 	return p.lost(verdict.OfMaster(ev.status, p.served), now)
 }
@@ -129,8 +129,11 @@ func (p *plan) woke(now time.Time) []action {
 	if due(p.next) {
 		acts = append(acts, p.giveUp("timeout", fmt.Sprintf("the new stack was not ready after %v", overlapPatience))...)
 	}
+	if p.stage == starting && p.again && now.Sub(p.current.started) >= startPatience {
+		acts = append(acts, p.followUp()...)
+	}
 	if p.stage == waiting && !p.resumeAt.After(now) {
-		acts = append(acts, p.start()...)
+		acts = append(acts, p.start(now)...)
 	}
 	return acts
 }
@@ -150,6 +153,9 @@ func (p *plan) nextWake() time.Time {
 	}
 	if p.stage == waiting {
 		consider(p.resumeAt)
+	}
+	if p.stage == starting && p.again {
+		consider(p.current.started.Add(startPatience))
 	}
 	return at
 }

@@ -121,8 +121,13 @@ func TestPlan(t *testing.T) {
 			step{ev: term, want: "leave 1"}, step{ev: evWoke{}}, step{ev: evWoke{}, wait: 61*time.Second + leaveGrace, want: "kill 1"},
 			step{ev: evEnded{1, sigkill}, want: "exit 0"}),
 		"reload while starting": {
-			{ev: evBoot{}, want: "start 1"}, {ev: hup, want: "load"}, {ev: evLoaded{overlap: true}, want: "leave 1"},
-			{ev: evEnded{1, exit0}, want: "start 2"}, {ev: evReady{2}, want: "serving, count ok"}},
+			{ev: evBoot{}, want: "start 1"}, {ev: hup}, {ev: hup}, {ev: evReady{1}, want: "serving, load"},
+			{ev: evLoaded{}, want: "leave 1"}, {ev: evEnded{1, exit0}, want: "start 2"}, {ev: evReady{2}, want: "count ok"}},
+		"reload while an import hangs": {
+			{ev: evBoot{}, want: "start 1"}, {ev: hup}, {ev: evWoke{}}, {ev: evWoke{}, wait: startPatience, want: "load"},
+			{ev: evLoaded{overlap: true}, want: "leave 1"}, {ev: evEnded{1, exit0}, want: "start 2"},
+			{ev: hup, wait: startPatience, want: "load"}, {ev: evLoaded{}, want: "leave 2"}, {ev: evEnded{2, exit0}, want: "start 3"},
+			{ev: evReady{3}, want: "serving, count ok"}},
 		"brutal reload": append(boot[:len(boot):len(boot)],
 			step{ev: evAsked{verdict.BrutalReload}, want: "load"}, step{ev: evLoaded{overlap: true}, want: "leave! 1"},
 			step{ev: evEnded{1, exit0}, want: "start 2"}, step{ev: evReady{2}, want: "count ok"}),

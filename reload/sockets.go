@@ -250,9 +250,7 @@ func envOf(cfg *config.Config, spec *jail.Spec, dir string) (*socketEnv, error) 
 		dir: dir, chmod: cfg.Sockets.Chmod, uid: -1, gid: -1, backlog: maxBacklog(), timeout: cfg.Sockets.Timeout,
 		defer_: !cfg.Sockets.NoDeferAccept, reuse: cfg.Sockets.ReusePort, mask: -1,
 	}
-	if spec.Root.Kind == jail.RootDir {
-		env.root = spec.Root.Path
-	}
+	env.root = rootOf(spec)
 	if n := cfg.Sockets.Listen; n > env.backlog {
 		return nil, fmt.Errorf("cannot set the listen queue to %d: Listen queue size is greater than the system max net.core.somaxconn (%d)", n, env.backlog)
 	} else if n > 0 {

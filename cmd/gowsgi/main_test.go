@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestEnvironment(t *testing.T) {
+	env := []string{"A=1", "B=2", "AB=3", "PATH=/bin"}
+	got := environment(env, []string{"A=x=y", "B", "C=", "C=4"})
+	want := []string{"AB=3", "PATH=/bin", "A=x=y", "C=4"}
+	if !slices.Equal(got, want) {
+		t.Errorf("environment = %q, want %q", got, want)
+	}
+	if env[0] != "A=1" {
+		t.Error("the caller's environment was changed")
+	}
+}
+
+func TestSignalPidfile(t *testing.T) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	file := filepath.Join(t.TempDir(), "pid")
+	tests := []struct{ text, signal, bad string }{
+		{fmt.Sprint(os.Getpid(), "\n"), "HUP", ""},
+		{"", "HUP", "is not a pid"},
+		{"0", "HUP", "is not a pid"}, // would be our own process group
+		{"-1", "HUP", "is not a pid"},
+		{"12 34", "HUP", "is not a pid"},
+		{fmt.Sprint(1<<22 - 1), "HUP", "no such process"},
+		{fmt.Sprint(os.Getpid()), "NONSENSE", "no such signal"},
+	}
+	for _, tt := range tests {
+		if err := os.WriteFile(file, []byte(tt.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := signalPidfile(file, tt.signal)
+		if (err == nil) != (tt.bad == "") || (err != nil && !strings.Contains(err.Error(), tt.bad)) {
+			t.Errorf("pidfile %q, signal %s: %v, want %q", tt.text, tt.signal, err, tt.bad)
+		}
+	}
+	select {
+	case <-hup:
+	case <-time.After(5 * time.Second):
+		t.Error("the signal did not arrive")
+	}
+	if err := signalPidfile(file+".missing", "HUP"); err == nil {
+		t.Error("a missing pidfile is no error")
+	}
+}
+
+func TestShellOutput(t *testing.T) {
+	out, err := shellOutput("echo one; echo two >&2; printf three")
+	if err != nil || string(out) != "one\nthree" {
+		t.Errorf("output %q, %v", out, err)
+	}
+	for cmd, want := range map[string]string{"exit 3": "exit code 3", "kill -9 $$": "signal 9", "yes": "more than"} {
+		if _, err := shellOutput(cmd); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want an error about %q", cmd, err, want)
+		}
+	}
+}
+
+func TestLogger(t *testing.T) {
+	var plain, object bytes.Buffer
+	line := "spawned uWSGI worker 1 (pid: 2, cores: 1)"
+	log := newLogger(&plain, false, false)
+	log.Info().Msg(line)
+	if plain.String() != line+"\n" {
+		t.Errorf("a plain line is %q", plain.String())
+	}
+	log = newLogger(&object, true, false)
+	log.Warn().Msg("a \"quoted\"\nline")
+	var got map[string]any
+	if err := json.Unmarshal(object.Bytes(), &got); err != nil || got["message"] != "a \"quoted\"\nline" || got["level"] != "warn" {
+		t.Errorf("a JSON line is %q (%v)", object.String(), err)
+	}
+}
+
+// TestWrapLines: in a JSON log every line is an object, also what an app prints without a newline or beyond all measure.
+func TestWrapLines(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := wrapLines(newLogger(w, true, false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("x", 3*maxLine)
+	done := make(chan []byte)
+	go func() {
+		var all bytes.Buffer
+		buf := make([]byte, 64<<10)
+		for !bytes.Contains(all.Bytes(), []byte(`"last"`)) {
+			n, err := r.Read(buf)
+			if err != nil {
+				break
+			}
+			all.Write(buf[:n])
+		}
+		done <- all.Bytes()
+	}()
+	fmt.Fprintf(app, "first \"q\"\n%s\nlast", long)
+	app.Close()
+	total := 0
+	for _, line := range bytes.Split(bytes.TrimSpace(<-done), []byte("\n")) {
+		var got map[string]any
+		if err := json.Unmarshal(line, &got); err != nil {
+			t.Fatalf("a line is no JSON: %.80q: %v", line, err)
+		}
+		if msg := got["message"].(string); strings.HasPrefix(msg, "xxx") {
+			total += len(msg)
+		}
+	}
+	if total != len(long) {
+		t.Errorf("%d bytes of a long line arrived, want %d", total, len(long))
+	}
+}
