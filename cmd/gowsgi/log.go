@@ -55,7 +55,8 @@ func wrapLines(log zerolog.Logger) (*os.File, error) {
 		lines.Buffer(make([]byte, 0, 4096), maxLine)
 		lines.Split(splitLines)
 		for lines.Scan() {
-			log.Info().Str("stream", "app").Msg(lines.Text())
+			// Msg would leave an empty message out, and an empty line is what the app wrote.
+			log.Info().Str("stream", "app").Str(zerolog.MessageFieldName, lines.Text()).Send()
 		}
 	}()
 	return w, nil
