@@ -172,7 +172,7 @@ func (m *machine) loaded(msg worker.Message, now time.Time) []Action {
 	case msg.OK && !m.set.Conf.LazyApps:
 		acts = append(acts, Log{Info, fmt.Sprintf("WSGI app 0 (mountpoint='') ready in %d seconds on interpreter %s pid: %d (default app)", msg.Usec/1e6, "python", m.zygotePID)})
 	case !msg.OK:
-		acts = append(acts, Log{Error, "unable to load app 0 (mountpoint='') (callable not found or import error)"})
+		acts = append(acts, Log{Error, "unable to load app 0 (mountpoint='') (callable not found or import error)"}) // uWSGI's words
 		acts = append(acts, m.tellFailed("the application could not be imported")...)
 		if m.set.NeedApp {
 			m.phase = ended

@@ -66,6 +66,7 @@ var up = []step{
 
 func after(more ...step) []step { return append(up[:len(up):len(up)], more...) }
 
+// budget: table, a row for each state and event.
 func TestMachine(t *testing.T) {
 	tests := map[string]struct {
 		set   Settings

@@ -49,6 +49,7 @@ type step struct {
 	wait time.Duration // before the event
 }
 
+// budget: table, a row for each course of events.
 func TestPlan(t *testing.T) {
 	hup := evAsked{verdict.ReloadAll}
 	term, kill := evAsked{verdict.Stop}, evAsked{verdict.BrutalStop}

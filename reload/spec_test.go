@@ -11,6 +11,7 @@ import (
 	"gowsgi/jail"
 )
 
+// budget: table, a row for each kind of configuration.
 func TestSpecOf(t *testing.T) {
 	root := who{euid: 0, egid: 0, dir: "/srv/site"}
 	user := who{euid: 4711, egid: 4712, dir: "/srv/site"}
