@@ -14,7 +14,7 @@ const (
 	maxFields      = 25
 	tableMarker    = "budget: table"
 	uwsgiWords     = "// uWSGI's words" // a line of a log that tools look for
-	markerHeadSize = 4096 // the marker of a file is looked for in this many bytes
+	markerHeadSize = 4096               // the marker of a file is looked for in this many bytes
 )
 
 type source struct {
