@@ -29,7 +29,7 @@ func TestStartFailures(t *testing.T) {
 		{name: "missing chdir", change: map[string]string{"--chdir": "/no/such/dir"}, names: []string{"/no/such/dir", "no such file"}},
 		{name: "missing keep-mount source", more: []string{"--namespace-keep-mount", "/no/such/source:/nfs"}, names: []string{"/no/such/source", "no such file"}},
 		{name: "missing keep-mount target", more: []string{"--namespace-keep-mount", "/usr:/no/such/target"}, names: []string{"/no/such/target", "no such file"}},
-		{name: "not root", uid: 65534, names: []string{"not permitted"}},
+		{name: "not root", uid: 65534, names: []string{"root"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := harness.New(t)

@@ -202,9 +202,9 @@ func TestHostMountTableStays(t *testing.T) {
 	if now := table(); now != before {
 		t.Errorf("the start changed the host's mount table:\n%s", harness.Diff(before, now))
 	}
-	old := getFacts(t, "http", addr).Namespaces["mnt"]
+	old := holdJail(t, s)
 	s.Signal(unix.SIGHUP)
-	waitNewJail(t, addr, old)
+	old.waitFresh(s, "http", addr)
 	if now := table(); now != before {
 		t.Errorf("a reload changed the host's mount table:\n%s", harness.Diff(before, now))
 	}
@@ -212,18 +212,4 @@ func TestHostMountTableStays(t *testing.T) {
 	if now := table(); now != before {
 		t.Errorf("the stop changed the host's mount table:\n%s", harness.Diff(before, now))
 	}
-}
-
-// waitNewJail waits until the app answers from another mount namespace than this one and returns its facts.
-func waitNewJail(t *testing.T, addr, old string) facts {
-	t.Helper()
-	var f facts
-	ok := harness.Eventually(15*time.Second, func() bool {
-		f = getFacts(t, "http", addr)
-		return f.Namespaces["mnt"] != old
-	})
-	if !ok {
-		t.Fatalf("no fresh jail: the mount namespace is still %s", old)
-	}
-	return f
 }

@@ -147,3 +147,24 @@ func waitGone(t *testing.T, what string, procs []harness.Proc) {
 		t.Fatalf("%s: still there: %s", what, strings.Join(left, "; "))
 	}
 }
+
+// workers returns the pids, as the jail sees them, of the workers that answer: so many clients at once that each worker gets one.
+func workers(t *testing.T, proto, addr string, processes int) map[string]bool {
+	t.Helper()
+	answers := make(chan string)
+	for range processes {
+		go func() {
+			r, err := harness.Fetch(proto, addr, "/pid?0.3", 10*time.Second)
+			if err != nil {
+				answers <- err.Error()
+				return
+			}
+			answers <- r.Body
+		}()
+	}
+	seen := map[string]bool{}
+	for range processes {
+		seen[<-answers] = true
+	}
+	return seen
+}

@@ -99,12 +99,7 @@ func checkReference(t *testing.T, e *harness.Env, s *harness.Server, socket stri
 	if f.Python != "/usr/bin/python3" {
 		t.Errorf("interpreter is %s", f.Python)
 	}
-	seen := map[string]bool{}
-	harness.Eventually(10e9, func() bool {
-		seen[getBody(t, "http", nginx, "/pid")] = true
-		return len(seen) == 4
-	})
-	if len(seen) != 4 {
+	if seen := workers(t, "http", nginx, 4); len(seen) != 4 {
 		t.Errorf("only the workers %v answer, not 4", seen)
 	}
 }

@@ -30,6 +30,8 @@ def code(environ, start_response):
 
 
 def pid(environ, start_response):
+    """The worker's pid; with a number of seconds the worker stays busy so long."""
+    time.sleep(float(environ.get('QUERY_STRING') or 0))
     return text(start_response, str(os.getpid()))
 
 

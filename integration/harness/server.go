@@ -95,10 +95,21 @@ func (e *Env) StartWith(o Options) *Server {
 	e.T.Cleanup(func() {
 		s.End()
 		if e.T.Failed() {
-			e.T.Logf("command: %s\nlog:\n%s", strings.Join(words, " "), tail(s.Log(), 8000))
+			e.T.Logf("command: %s\nlog:\n%s", strings.Join(words, " "), tail(withoutRequests(s.Log()), 8000))
 		}
 	})
 	return s
+}
+
+// withoutRequests drops the request lines, of which a test can make thousands.
+func withoutRequests(log string) string {
+	var out strings.Builder
+	for line := range strings.Lines(log) {
+		if !strings.Contains(line, "=> generated") {
+			out.WriteString(line)
+		}
+	}
+	return out.String()
 }
 
 func tail(text string, size int) string {
