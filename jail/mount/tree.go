@@ -35,6 +35,17 @@ func (a Attr) Names() []string {
 	return names
 }
 
+// FromFlags gives the attributes among the flags of mount(2).
+func FromFlags(flags uintptr) Attr {
+	var attr Attr
+	for flag, one := range map[uintptr]Attr{unix.MS_RDONLY: ReadOnly, unix.MS_NOSUID: NoSuid, unix.MS_NODEV: NoDev, unix.MS_NOEXEC: NoExec} {
+		if flags&flag != 0 {
+			attr |= one
+		}
+	}
+	return attr
+}
+
 func (a Attr) String() string { return strings.Join(a.Names(), ",") }
 
 // Tree is a mount (with what is mounted below it) named by a descriptor. While it is detached, closing it unmounts it.
@@ -108,12 +119,15 @@ func New(fstype string, attr Attr, params ...Param) (*Tree, error) {
 
 // Restrict adds attributes to the tree's mount, or with recursive to everything below it too (mount_setattr(2)). An attribute is never
 // taken away.
-func (t *Tree) Restrict(attr Attr, recursive bool) error {
+func (t *Tree) Restrict(attr Attr, recursive bool) error { return Restrict(t.fd, attr, recursive) }
+
+// Restrict is Tree.Restrict for the mount that the descriptor is the root of.
+func Restrict(fd int, attr Attr, recursive bool) error {
 	flags := uint(unix.AT_EMPTY_PATH)
 	if recursive {
 		flags |= unix.AT_RECURSIVE
 	}
-	if err := unix.MountSetattr(t.fd, "", flags, &unix.MountAttr{Attr_set: uint64(attr)}); err != nil {
+	if err := unix.MountSetattr(fd, "", flags, &unix.MountAttr{Attr_set: uint64(attr)}); err != nil {
 		return fmt.Errorf("cannot set %s on a mount: %w", attr, err)
 	}
 	return nil

@@ -1,0 +1,117 @@
+package hook
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// DefaultWait is how long the wait_for actions wait when the argument does not say.
+const DefaultWait = 60 * time.Second
+
+func splitWait(arg string) (string, time.Duration, error) {
+	f := strings.Fields(arg)
+	if len(f) == 1 {
+		return f[0], DefaultWait, nil
+	}
+	n, err := strconv.ParseUint(f[len(f)-1], 10, 31)
+	if err != nil {
+		return "", 0, fmt.Errorf("%q is not a number of seconds", f[len(f)-1])
+	}
+	path, _ := lastWords(arg, 1)
+	return path, time.Duration(n) * time.Second, nil
+}
+
+func checkWait(arg string) error {
+	_, _, err := splitWait(arg)
+	return err
+}
+
+func waitFor(what string, fits func(os.FileMode) bool) func(string, Context) error {
+	return func(arg string, _ Context) error {
+		path, limit, err := splitWait(arg)
+		if err != nil {
+			return err
+		}
+		there := func() bool {
+			st, err := os.Stat(path)
+			return err == nil && fits(st.Mode())
+		}
+		if !poll(limit, there) {
+			return fmt.Errorf("%q was not %s within %v", path, what, limit)
+		}
+		return nil
+	}
+}
+
+// poll asks until the answer is yes or the time is over.
+func poll(limit time.Duration, yes func() bool) bool {
+	deadline := time.NewTimer(limit)
+	defer deadline.Stop()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if yes() {
+			return true
+		}
+		select {
+		case <-deadline.C:
+			return false
+		case <-tick.C:
+		}
+	}
+}
+
+// sockaddr reads a path, @abstract or a numeric ADDRESS:PORT.
+func sockaddr(text string) (family int, sa unix.Sockaddr, err error) {
+	if strings.HasPrefix(text, "/") || strings.HasPrefix(text, "@") {
+		return unix.AF_UNIX, &unix.SockaddrUnix{Name: text}, nil
+	}
+	if strings.HasPrefix(text, ":") {
+		text = "127.0.0.1" + text
+	}
+	at, err := netip.ParseAddrPort(text)
+	if err != nil {
+		return 0, nil, fmt.Errorf("%q is neither a path nor a numeric address with a port", text)
+	}
+	if at.Addr().Is4() {
+		return unix.AF_INET, &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}, nil
+	}
+	return unix.AF_INET6, &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}, nil
+}
+
+func checkWaitSocket(arg string) error {
+	text, _, err := splitWait(arg)
+	if err == nil {
+		_, _, err = sockaddr(text)
+	}
+	return err
+}
+
+func waitForSocket(arg string, _ Context) error {
+	text, limit, err := splitWait(arg)
+	if err != nil {
+		return err
+	}
+	family, sa, err := sockaddr(text)
+	if err != nil {
+		return err
+	}
+	accepts := func() bool {
+		fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return false
+		}
+		defer unix.Close(fd)
+		return unix.Connect(fd, sa) == nil
+	}
+	if !poll(limit, accepts) {
+		return fmt.Errorf("nobody accepted at %q within %v", text, limit)
+	}
+	return nil
+}
