@@ -19,11 +19,11 @@ def load(rt):
 
 
 def prepare_path(conf):
-    """Sets sys.argv and sys.path: the current directory first, then each pythonpath entry, globs expanded."""
+    """Sets sys.argv and sys.path: the pythonpath entries, globs expanded, the last one first as in uWSGI, then "."."""
     sys.argv = ["uwsgi"] + conf["pyargv"].split()
     if "" in sys.path:
         sys.path.remove("")  # what -c put there
-    entries = ["."]
+    entries = []
     for pattern in conf["pythonpath"] or ():
         found = [pattern]
         if any(mark in pattern for mark in "*?["):
@@ -31,7 +31,7 @@ def prepare_path(conf):
 
             found = sorted(glob(pattern)) or [pattern]
         entries += found
-    sys.path[:0] = entries
+    sys.path[:0] = entries[::-1] + ["."]
 
 
 def find(conf):
