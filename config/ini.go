@@ -19,49 +19,85 @@ type iniLine struct {
 	text   string
 }
 
-// goINIDefault is the section that go-ini makes for itself, ini.DefaultSection.
-const goINIDefault = "DEFAULT"
+// mark stands between the number of a piece and the name of its section: no name can have it. What stands before the first header has the
+// name "".
+const mark = "\x00"
 
-// preamble is the name of what stands before the first header. No header can have it.
-const preamble = "\x00"
+// go-ini looks through all keys of a section, and all sections, for each new one. Bodies are handed to it in pieces of this many lines.
+const (
+	pieceLines  = 256
+	maxSections = 4096 // pieces in all
+)
 
-// cutSections lets go-ini cut a text into sections. Each line is handed to it as a key of its own, "number<TAB>|line", because go-ini files
+// cutSections lets go-ini cut a text into sections. Each line is handed to it as a key of its own, "number<TAB>|line|", because go-ini files
 // repeated keys under the first one (their order means something here) and forgets line numbers; its raw bodies
-// (UnparseableSections) lose them too and grow quadratically.
+// (UnparseableSections) lose them too. The bars keep it from trimming or unquoting the line.
 func cutSections(data []byte) ([]section, error) {
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	var b strings.Builder
-	b.WriteString("[" + preamble + "]\n")
-	for i, line := range strings.Split(string(data), "\n") {
-		line = strings.Trim(line, " \t\r")
-		switch {
-		case line == "" || line[0] == ';' || line[0] == '#':
-		case line[0] == '[':
-			name, err := headerName(line)
-			if err != nil {
-				return nil, &problem{message: "line " + strconv.Itoa(i+1) + ": " + err.Error()}
-			}
-			b.WriteString("[" + name + "]\n")
-		default:
-			b.WriteString(strconv.Itoa(i+1) + "\t|" + line + "\n")
-		}
+	text, err := numbered(data)
+	if err != nil {
+		return nil, err
 	}
 	f, err := ini.LoadSources(ini.LoadOptions{IgnoreInlineComment: true, IgnoreContinuation: true, PreserveSurroundedQuote: true,
-		KeyValueDelimiters: "\t"}, []byte(b.String()))
+		KeyValueDelimiters: "\t"}, text)
 	if err != nil {
 		return nil, err
 	}
 	f.BlockMode = false
 	var list []section
+	index := map[string]int{}
 	for _, s := range f.Sections() {
-		out := section{name: s.Name()}
+		_, name, ok := strings.Cut(s.Name(), mark)
+		if !ok {
+			continue // go-ini's own empty section
+		}
+		i, seen := index[name]
+		if !seen {
+			i = len(list)
+			index[name] = i
+			list = append(list, section{name: name})
+		}
 		for _, k := range s.Keys() {
 			n, _ := strconv.Atoi(k.Name())
-			out.lines = append(out.lines, iniLine{n, strings.TrimPrefix(k.Value(), "|")})
+			list[i].lines = append(list[i].lines, iniLine{n, strings.TrimSuffix(strings.TrimPrefix(k.Value(), "|"), "|")})
 		}
-		list = append(list, out)
 	}
 	return list, nil
+}
+
+// numbered writes the text anew for go-ini: lines numbered, comments gone, headers as "piece<NUL>name".
+func numbered(data []byte) ([]byte, error) {
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	var b bytes.Buffer
+	current, lines, headers := "", 0, 1
+	header := func() {
+		b.WriteString("[" + strconv.Itoa(lines/pieceLines) + mark + current + "]\n")
+	}
+	header()
+	for i, line := range strings.Split(string(data), "\n") {
+		line = strings.Trim(line, " \t\r")
+		switch {
+		case line == "" || line[0] == ';' || line[0] == '#':
+			continue
+		case line[0] == '[':
+			name, err := headerName(line)
+			if err != nil {
+				return nil, &problem{message: "line " + strconv.Itoa(i+1) + ": " + err.Error()}
+			}
+			current = name
+			headers++
+			header()
+		default:
+			if lines++; lines%pieceLines == 0 {
+				headers++
+				header()
+			}
+			b.WriteString(strconv.Itoa(i+1) + "\t|" + line + "|\n")
+		}
+		if headers > maxSections {
+			return nil, &problem{message: "line " + strconv.Itoa(i+1) + ": too many sections or lines"}
+		}
+	}
+	return b.Bytes(), nil
 }
 
 // headerName reads "[name]". uWSGI cuts the last byte only, so that blanks or a comment after the bracket hide the section; they are
@@ -92,13 +128,13 @@ func parseINI(data []byte, want string) (list []Entry, found bool, err error) {
 		return nil, false, err
 	}
 	if only := soleBody(sections); only && want == defaultSection {
-		want = preamble
+		want = ""
 	}
 	for _, s := range sections {
 		if s.name != want {
 			continue
 		}
-		found = want != preamble
+		found = want != ""
 		for _, line := range s.lines {
 			key, v, _ := strings.Cut(line.text, "=")
 			list = append(list, Entry{Key: strings.Trim(key, " \t"), Value: strings.Trim(v, " \t"), HasValue: true, Pos: Pos{Line: line.number}})
@@ -110,7 +146,7 @@ func parseINI(data []byte, want string) (list []Entry, found bool, err error) {
 // soleBody reports whether all lines stand before the first header, if there is one.
 func soleBody(sections []section) bool {
 	for _, s := range sections {
-		if s.name != preamble && s.name != goINIDefault {
+		if s.name != "" {
 			return false
 		}
 	}

@@ -10,11 +10,12 @@ import (
 
 // Limits against files that would never end, or eat the machine.
 const (
-	maxDepth   = 32       // files including files
-	maxEntries = 1 << 16  // settings in all
-	maxFile    = 8 << 20  // bytes of one file
-	maxValue   = 1 << 20  // bytes of one value after expansion
-	maxTotal   = 64 << 20 // bytes of all expansions
+	maxDepth    = 32       // files including files
+	maxInherits = 256      // files read by inherit
+	maxEntries  = 1 << 16  // settings in all
+	maxFile     = 8 << 20  // bytes of one file
+	maxValue    = 1 << 20  // bytes of one value after expansion
+	maxTotal    = 64 << 20 // bytes of all expansions
 )
 
 // loader holds the state of one Load: the list of settings so far and what the immediate options have changed.
@@ -63,8 +64,12 @@ func (l *loader) read() {
 	for _, w := range words {
 		l.positional(w)
 	}
-	for n := 0; n < len(l.inherits) && n < maxDepth*maxDepth; n++ {
+	for n := 0; n < len(l.inherits); n++ {
 		e := l.inherits[n]
+		if n == maxInherits {
+			l.fail(e, bad(fmt.Sprintf("more than %d inherited files", maxInherits), "a file may inherit itself"))
+			return
+		}
 		name, err := l.expand(e.Value, e)
 		if err != nil {
 			l.fail(e, err)

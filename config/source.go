@@ -198,7 +198,7 @@ func (s *source) otherSections() string {
 	}
 	var names []string
 	for _, sec := range sections {
-		if sec.name != preamble && sec.name != goINIDefault {
+		if sec.name != "" {
 			names = append(names, "["+sec.name+"]")
 		}
 	}
