@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,7 +48,7 @@ func (e *entry) checkNamespaces() error {
 	if e.spec.Outside == nil {
 		return fmt.Errorf("cannot compare namespaces: the boot does not say which the parent is in")
 	}
-	own, err := namespaceInodes()
+	own, err := e.proc.namespaceInodes()
 	if err != nil {
 		return err
 	}
@@ -88,16 +87,16 @@ type status struct {
 }
 
 // threadStatus reads the status of one thread of this process ("self": the process's).
-func threadStatus(thread string) (status, error) {
-	file := "/proc/self/status"
+func (e *entry) threadStatus(thread string) (status, error) {
+	file := "status"
 	if thread != "self" {
-		file = "/proc/self/task/" + thread + "/status"
+		file = "task/" + thread + "/status"
 	}
-	text, err := os.ReadFile(file)
+	text, err := e.proc.read(file)
 	if err != nil {
-		return status{}, fmt.Errorf("cannot read our own status: %w", err)
+		return status{}, err
 	}
-	return parseStatus(string(text)), nil
+	return parseStatus(text), nil
 }
 
 func parseStatus(text string) status {
@@ -135,12 +134,12 @@ func parseStatus(text string) status {
 
 // checkThreads: each thread has its own credentials, so each is looked at.
 func (e *entry) checkThreads() error {
-	tasks, err := os.ReadDir("/proc/self/task")
+	tasks, err := e.proc.list("task")
 	if err != nil {
-		return fmt.Errorf("cannot list our own threads: %w", err)
+		return err
 	}
 	for _, task := range tasks {
-		s, err := threadStatus(task.Name())
+		s, err := e.threadStatus(task)
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
 			continue // it has ended
 		}
@@ -148,7 +147,7 @@ func (e *entry) checkThreads() error {
 			return err
 		}
 		if err := e.checkThread(s); err != nil {
-			return fmt.Errorf("cannot trust the jail: thread %s %w", task.Name(), err)
+			return fmt.Errorf("cannot trust the jail: thread %s %w", task, err)
 		}
 		e.audit.UID, e.audit.GID, e.audit.Groups = s.uids[1], s.gids[1], s.groups
 		e.audit.Capabilities, e.audit.Bounding = s.effective, s.bounding
@@ -172,7 +171,7 @@ func (e *entry) checkThread(s status) error {
 		}
 	}
 	slices.Sort(s.groups)
-	if !e.spec.SetgroupsDenied && (e.ids.exact || e.spec.Root.Kind != RootNone) && !slices.Equal(s.groups, e.ids.groups) {
+	if !e.spec.SetgroupsDenied && (e.ids.exact || e.spec.ownRoot()) && !slices.Equal(s.groups, e.ids.groups) {
 		return fmt.Errorf("has groups %v, not %v", s.groups, e.ids.groups)
 	}
 	if e.spec.guarded(GuardCaps) {
@@ -198,12 +197,12 @@ func (e *entry) checkThread(s status) error {
 
 // checkMounts: the jail's mount table is what was mounted on purpose, with the attributes it was mounted with.
 func (e *entry) checkMounts() error {
-	if e.spec.Root.Kind == RootNone {
+	if e.spec.Root.Kind == RootNone || e.hooked {
 		return nil
 	}
-	f, err := os.Open("/proc/self/mountinfo")
+	f, err := e.proc.open("mountinfo")
 	if err != nil {
-		return fmt.Errorf("cannot open our own mountinfo: %w", err)
+		return err
 	}
 	defer f.Close()
 	there, err := mount.ReadInfo(f)
@@ -211,6 +210,7 @@ func (e *entry) checkMounts() error {
 		return err
 	}
 	left := slices.Clone(e.mounted)
+	e.audit.Mounts = nil
 	for _, m := range there {
 		if len(e.audit.Mounts) < maxAuditMounts {
 			e.audit.Mounts = append(e.audit.Mounts, m.Point)
@@ -253,13 +253,13 @@ func findExpected(all, left []expected, point string) (*expected, int) {
 
 // checkDescriptors: no descriptor leads to a directory, which would be a way out of the root (CVE-2024-21626).
 func (e *entry) checkDescriptors() error {
+	names, err := e.proc.list("fd")
 	e.close()
-	names, err := filepath.Glob("/proc/self/fd/[0-9]*")
-	if err != nil || e.spec.Root.Kind == RootNone {
+	if err != nil || !e.spec.ownRoot() {
 		return err
 	}
 	for _, name := range names {
-		fd, err := strconv.Atoi(filepath.Base(name))
+		fd, err := strconv.Atoi(name)
 		var st unix.Stat_t
 		if err != nil || unix.Fstat(fd, &st) != nil {
 			continue // closed since, as the directory that was listed
@@ -277,7 +277,7 @@ func (e *entry) checkDir() error {
 		return fmt.Errorf("cannot read the working directory: %w", err)
 	}
 	e.audit.Dir = dir
-	if e.spec.Root.Kind == RootNone {
+	if !e.spec.ownRoot() {
 		return nil
 	}
 	return insideRoot()

@@ -34,7 +34,7 @@ func (e *entry) lookupIDs() error {
 // setGroups replaces the supplementary groups, with none when nothing was asked: those of whoever started the parent are not the jail's.
 // Where the kernel denies setgroups(2), in an ordinary user's namespace, they stay, as ids that are not mapped.
 func (e *entry) setGroups() error {
-	if e.spec.SetgroupsDenied || !e.ids.exact && e.spec.Root.Kind == RootNone {
+	if e.spec.SetgroupsDenied || !e.ids.exact && !e.spec.ownRoot() {
 		return nil
 	}
 	if err := syscall.Setgroups(e.ids.groups); err != nil {
@@ -92,7 +92,7 @@ func (e *entry) setCaps() error {
 	if err := prctlAll(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0); err != nil {
 		return fmt.Errorf("cannot clear the ambient capabilities: %w", err)
 	}
-	held, err := threadStatus("self")
+	held, err := e.threadStatus("self")
 	if err != nil {
 		return err
 	}

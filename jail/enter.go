@@ -53,17 +53,23 @@ type entry struct {
 	keeps   []*mount.Tree
 	mounted []expected
 	ids     ids
-	mask    int // the umask the process came with
+	mask    int    // the umask the process came with
+	hooked  bool   // hooks have run: the mounts are no longer those of the steps alone
+	proc    procfs // of the root the process came with, for a root that has none of its own
 	audit   Audit
 }
 
 // Enter does the steps of the spec in the calling process, which Start cloned, and compares the outcome with the spec. The error is a
 // *StepError; the process is then good for nothing but to report it and exit.
 func Enter(s Spec) (Audit, error) {
-	e := &entry{spec: &s, ids: ids{uid: -1, gid: -1}}
+	e := &entry{spec: &s, ids: ids{uid: -1, gid: -1}, proc: -1}
 	// Modes of what is made on the way are meant as they are written.
 	e.mask = unix.Umask(0)
 	defer e.close()
+	var err error
+	if e.proc, err = openProc(); err != nil {
+		return Audit{}, newStepError(Step{Name: "proc"}, err)
+	}
 	for _, step := range s.Steps() {
 		err := e.fault(step.Name)
 		if err == nil {
@@ -80,6 +86,8 @@ func (e *entry) close() {
 	if e.spec.Umask == nil {
 		unix.Umask(e.mask)
 	}
+	e.proc.close()
+	e.proc = -1
 	e.root.Close()
 	for _, k := range e.keeps {
 		k.Close()

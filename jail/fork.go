@@ -96,7 +96,8 @@ func (s *Spec) prepareThread() error {
 			return newStepError(Step{Name: string(GuardKeyring)}, fmt.Errorf("cannot join a new session keyring: %w", errno))
 		}
 	}
-	if s.guarded(GuardCaps) && !s.has(NSUser) && unix.Geteuid() == 0 {
+	// Hooks may need any capability; then the child drops them all, after its hooks.
+	if s.guarded(GuardCaps) && len(s.Hooks) == 0 && !s.has(NSUser) && unix.Geteuid() == 0 {
 		keep, err := s.keptCaps()
 		if err != nil {
 			return newStepError(Step{Name: string(GuardCaps)}, err)

@@ -1,7 +1,6 @@
 package jail
 
 import (
-	"fmt"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -49,22 +48,4 @@ func (s *Spec) cloneFlags() uintptr {
 		}
 	}
 	return flags
-}
-
-// namespaceInodes reads which namespaces the calling process is in: the inode numbers of /proc/self/ns. A kind this kernel does not have
-// is left out.
-func namespaceInodes() (map[Namespace]uint64, error) {
-	inodes := make(map[Namespace]uint64, len(namespaceTable))
-	for _, n := range namespaceTable {
-		var st unix.Stat_t
-		err := unix.Stat("/proc/self/ns/"+n.link, &st)
-		if err == unix.ENOENT {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("cannot stat /proc/self/ns/%s: %w", n.link, err)
-		}
-		inodes[n.kind] = st.Ino
-	}
-	return inodes, nil
 }

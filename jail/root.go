@@ -101,13 +101,25 @@ func (e *entry) rootDir() error {
 }
 
 // pivot makes the tree the root; nothing of the host's mounts is left in the namespace after it.
-func (e *entry) pivot() error { return mount.Pivot(e.root) }
+func (e *entry) pivot() error {
+	if err := mount.Pivot(e.root); err != nil {
+		return err
+	}
+	// From here on the jail's own /proc is asked.
+	proc, err := openProc()
+	if err != nil {
+		return err
+	}
+	e.proc.close()
+	e.proc = proc
+	return nil
+}
 
 // sealRoot makes the built root read-only, now that everything has its place.
 func (e *entry) sealRoot() error { return e.root.Restrict(mount.ReadOnly, false) }
 
-// proc mounts a fresh /proc that shows the jail's own processes. A symbolic link in its place is refused (CVE-2019-19921).
-func (e *entry) proc() error {
+// mountProc mounts a fresh /proc that shows the jail's own processes. A symbolic link in its place is refused (CVE-2019-19921).
+func (e *entry) mountProc() error {
 	const attr = mount.NoSuid | mount.NoDev | mount.NoExec
 	t, err := mount.New("proc", attr)
 	if err != nil {

@@ -1,6 +1,10 @@
 package jail
 
-import "slices"
+import (
+	"slices"
+
+	"gowsgi/jail/hook"
+)
 
 // RootKind says what the jail sees as "/".
 type RootKind string
@@ -71,6 +75,12 @@ type Spec struct {
 	Caps       []string    `json:"caps,omitempty"`       // capabilities kept, by name without CAP_ ("net_bind_service")
 	GuardsOff  []Guard     `json:"guards_off,omitempty"` // doors left open
 
+	// A root that the configuration makes itself, with hooks, instead of Root.
+	Hooks     []hook.Hook `json:"hooks,omitempty"`      // of the phases in-jail, post-jail (without Root), as-root and as-user, in order
+	Shell     []string    `json:"shell,omitempty"`      // runs the hooks' commands; empty: /bin/sh
+	Chroot    string      `json:"chroot,omitempty"`     // after the post-jail hooks
+	PivotRoot *Pivot      `json:"pivot_root,omitempty"` // after Chroot
+
 	// The rest is filled in by Start.
 	Outside         map[Namespace]uint64 `json:"outside,omitempty"`          // the parent's namespaces: inodes of /proc/self/ns
 	SetgroupsDenied bool                 `json:"setgroups_denied,omitempty"` // an unprivileged gid map: setgroups(2) is refused by the kernel
@@ -78,7 +88,30 @@ type Spec struct {
 	Fault           string               `json:"fault,omitempty"`            // tests: the step that fails ("NAME") or kills the process ("NAME!")
 }
 
-// guarded tells whether the door is shut: the jail has its own root and the guard was not turned off.
+// Pivot is a pivot_root(2) by path: New is a mount point and becomes "/", the old root is seen at Old, a directory below New.
+type Pivot struct {
+	New string `json:"new"`
+	Old string `json:"old"`
+}
+
+// ownRoot tells whether the jail sees another "/" than the host's.
+func (s *Spec) ownRoot() bool { return s.Root.Kind != RootNone || s.Chroot != "" || s.PivotRoot != nil }
+
+// guarded tells whether the door is shut: the jail has its own root and the guard was not turned off. What is mounted in a root that the
+// configuration makes itself is the configuration's business.
 func (s *Spec) guarded(g Guard) bool {
-	return s.Root.Kind != RootNone && !slices.Contains(s.GuardsOff, g)
+	if s.Root.Kind == RootNone && (g == GuardProc || g == GuardDev) {
+		return false
+	}
+	return s.ownRoot() && !slices.Contains(s.GuardsOff, g)
+}
+
+func (s *Spec) hooks(p hook.Phase) []hook.Hook {
+	var of []hook.Hook
+	for _, h := range s.Hooks {
+		if h.Phase == p {
+			of = append(of, h)
+		}
+	}
+	return of
 }

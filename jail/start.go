@@ -73,7 +73,12 @@ func Start(c Command) (*Process, error) {
 	if err != nil {
 		return nil, &StepError{Step: "boot", Err: fmt.Errorf("cannot encode the payload: %w", err)}
 	}
-	if spec.Outside, err = namespaceInodes(); err != nil {
+	proc, err := openProc()
+	if err != nil {
+		return nil, newStepError(Step{Name: "namespaces"}, err)
+	}
+	defer proc.close()
+	if spec.Outside, err = proc.namespaceInodes(); err != nil {
 		return nil, newStepError(Step{Name: "namespaces"}, err)
 	}
 	if fault := faultFromEnv(); fault != "" {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"syscall"
+
+	"gowsgi/jail/hook"
 )
 
 // Step is one named thing that Enter does.
@@ -67,19 +69,25 @@ func (s *Spec) Steps() []Step {
 		{"host-system", "/usr /etc", (*entry).hostSystem, host},
 		{"host-scratch", "/tmp /var/tmp /run", (*entry).hostScratch, host},
 		{"app-dirs", strings.Join(s.Root.AppDirs, " "), (*entry).appDirs, host},
-		{"proc", "/proc", (*entry).proc, own},
+		{"proc", "/proc", (*entry).mountProc, own},
 		{"proc-masks", "/proc", (*entry).maskProc, s.guarded(GuardProc)},
 		{"dev", "/dev", (*entry).dev, host || s.guarded(GuardDev)},
 		{"keep-mounts", s.keepList(), (*entry).attachKeepMounts, len(s.Root.KeepMounts) > 0},
 		{"read-only-root", "/", (*entry).sealRoot, host},
 		{"pivot-root", "/", (*entry).pivot, own},
+		{"hooks-in-jail", s.hookList(hook.InJail), (*entry).hooksInJail, len(s.hooks(hook.InJail)) > 0},
+		{"hooks-post-jail", s.hookList(hook.PostJail), (*entry).hooksPostJail, len(s.hooks(hook.PostJail)) > 0},
+		{"chroot", s.Chroot, (*entry).chroot, s.Chroot != ""},
+		{"pivot-root-by-path", s.pivotText(), (*entry).pivotByPath, s.PivotRoot != nil},
+		{"hooks-as-root", s.hookList(hook.AsRoot), (*entry).hooksAsRoot, len(s.hooks(hook.AsRoot)) > 0},
 		{"ids", strings.Trim(s.Creds.UID+":"+s.Creds.GID, ":"), (*entry).lookupIDs, true},
 		{"bounding-set", strings.Join(s.Caps, ","), (*entry).boundingSet, s.guarded(GuardCaps)},
 		{"groups", strings.Join(s.Creds.AddGIDs, ","), (*entry).setGroups, true},
 		{"gid", s.Creds.GID, (*entry).setGID, s.Creds.GID != "" || s.Creds.UID != ""},
 		{"uid", s.Creds.UID, (*entry).setUID, s.Creds.UID != ""},
 		{"caps", strings.Join(s.Caps, ","), (*entry).setCaps, s.guarded(GuardCaps) || len(s.Caps) > 0},
-		{"chdir", chdir, (*entry).chdir, own || s.Chdir != ""},
+		{"hooks-as-user", s.hookList(hook.AsUser), (*entry).hooksAsUser, len(s.hooks(hook.AsUser)) > 0},
+		{"chdir", chdir, (*entry).chdir, s.ownRoot() || s.Chdir != ""},
 		{"umask", s.umaskText(), (*entry).umask, s.Umask != nil},
 		{"no-new-privs", "", (*entry).noNewPrivs, s.guarded(GuardNoNewPrivs)},
 		{"landlock", "", (*entry).landlock, s.guarded(GuardLandlock)},
@@ -102,6 +110,22 @@ func (s *Spec) keepList() string {
 		list = append(list, k.Source+":"+k.target(s.Root.Path))
 	}
 	return strings.Join(list, " ")
+}
+
+// hookList names the hooks of a phase as far as they may be shown.
+func (s *Spec) hookList(p hook.Phase) string {
+	var list []string
+	for _, h := range s.hooks(p) {
+		list = append(list, h.Shown())
+	}
+	return strings.Join(list, "; ")
+}
+
+func (s *Spec) pivotText() string {
+	if s.PivotRoot == nil {
+		return ""
+	}
+	return s.PivotRoot.New + " " + s.PivotRoot.Old
 }
 
 func (s *Spec) umaskText() string {

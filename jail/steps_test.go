@@ -48,7 +48,9 @@ func TestStepsAreDocumented(t *testing.T) {
 	}
 	host := hostSpec()
 	host.Creds.UID = "www-data"
-	for _, spec := range []Spec{everything(), host, {}} {
+	own := Spec{Namespaces: []Namespace{NSMount}, Chroot: "/srv", PivotRoot: &Pivot{"/ns", "/ns/old"},
+		Hooks: hooks(t, "in-jail print:x", "post-jail print:x", "as-root print:x", "as-user print:x")}
+	for _, spec := range []Spec{everything(), host, own, {}} {
 		names := stepNames(spec)
 		if got := keep(documented, names); !reflect.DeepEqual(got, names) {
 			t.Errorf("the page says\n%v\nthe code does\n%v", got, names)

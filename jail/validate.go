@@ -6,6 +6,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"gowsgi/jail/hook"
 )
 
 // Validate finds what cannot be meant or cannot work, before anything is started. It looks at the spec only, not at the machine; all
@@ -16,6 +18,7 @@ func (s *Spec) Validate() error {
 	s.validateNamespaces(bad)
 	s.validateRoot(bad)
 	s.validateMaps(bad)
+	s.validateOwnRoot(bad)
 	if _, err := capSet(s.Caps); err != nil {
 		errs = append(errs, err)
 	}
@@ -24,7 +27,7 @@ func (s *Spec) Validate() error {
 			bad("cannot turn off guard %q: there is no such guard", g)
 		}
 	}
-	if s.Root.Kind != RootNone && !s.guarded(GuardNoNewPrivs) && (s.guarded(GuardSeccomp) || s.guarded(GuardLandlock)) {
+	if s.ownRoot() && !s.guarded(GuardNoNewPrivs) && (s.guarded(GuardSeccomp) || s.guarded(GuardLandlock)) {
 		bad("cannot turn off guard no-new-privs alone: seccomp and landlock need it, turn them off too")
 	}
 	if s.Umask != nil && (*s.Umask < 0 || *s.Umask > 0o777) {
@@ -99,6 +102,40 @@ func (s *Spec) validateRoot(bad func(string, ...any)) {
 	for _, d := range r.AppDirs {
 		if !path.IsAbs(d) || path.Clean(d) == "/" || below(d, "/proc") || below(d, "/dev") {
 			bad("cannot show %q in the jail: not an absolute path of an app", d)
+		}
+	}
+}
+
+func (s *Spec) validateOwnRoot(bad func(string, ...any)) {
+	if s.Root.Kind != RootNone && (s.Chroot != "" || s.PivotRoot != nil) {
+		bad("cannot change the root twice: namespace does it already")
+	}
+	if s.Chroot != "" && !path.IsAbs(s.Chroot) {
+		bad("cannot chroot to %q: not an absolute path", s.Chroot)
+	}
+	if p := s.PivotRoot; p != nil {
+		if !s.has(NSMount) {
+			bad("cannot pivot_root to %q: it would be the host's root, without a mount namespace", p.New)
+		}
+		if !path.IsAbs(p.New) || !path.IsAbs(p.Old) || !below(p.Old, p.New) {
+			bad("cannot pivot_root to %q with the old root at %q: that is not a path below it", p.New, p.Old)
+		}
+	}
+	for _, h := range s.Hooks {
+		switch h.Phase {
+		case hook.InJail, hook.AsRoot, hook.AsUser:
+		case hook.PostJail:
+			if s.Root.Kind != RootNone {
+				bad("cannot run hook %q inside: with namespace the post-jail hooks are the parent's", h.Shown())
+			}
+		default:
+			bad("cannot run hook %q inside: phase %s is not the jail's", h.Shown(), h.Phase)
+		}
+		if (h.Action == "mount" || h.Action == "umount") && !s.has(NSMount) {
+			bad("cannot run hook %q: it would change the host's mounts, without a mount namespace", h.Shown())
+		}
+		if h.Action == "hostname" && !s.has(NSUTS) {
+			bad("cannot run hook %q: it would be the host's name, without a uts namespace", h.Shown())
 		}
 	}
 }
