@@ -28,7 +28,7 @@ func TestCost(t *testing.T) {
 			t.Skipf("no %s", tool)
 		}
 	}
-	conf := newConf("app", "uwsgi", "http", "uwsgi+unix", "http11")
+	conf := newConf("app", "uwsgi", "http", "uwsgi+unix")
 	conf.Processes = 4
 	m := startMaster(t, conf, hello)
 	if !m.loaded() {
@@ -40,7 +40,7 @@ func TestCost(t *testing.T) {
 		ours = append(ours, pid)
 	}
 	dir := t.TempDir()
-	addrs := []string{freeAddr(t), freeAddr(t), filepath.Join(dir, "u.sock"), freeAddr(t)}
+	addrs := []string{freeAddr(t), freeAddr(t), filepath.Join(dir, "u.sock")}
 	theirs := startUWSGI(t, m.dir, addrs)
 	fronts := startNginx(t, dir, m.addrs[0], addrs[0], m.addrs[2], addrs[2])
 
@@ -51,7 +51,6 @@ func TestCost(t *testing.T) {
 		{"uwsgi protocol behind nginx, TCP", fronts[0], fronts[1]},
 		{"http-socket", m.addrs[1], addrs[1]},
 		{"uwsgi protocol behind nginx, unix", fronts[2], fronts[3]},
-		{"http11-socket", m.addrs[3], addrs[3]},
 	}
 	for _, c := range cases {
 		var a, b, ra, rb []float64
@@ -129,7 +128,7 @@ func freeAddr(t *testing.T) string {
 func startUWSGI(t *testing.T, dir string, addrs []string) []int {
 	t.Helper()
 	cmd := exec.Command("uwsgi", "--plugin", "python3", "--socket", addrs[0], "--http-socket", addrs[1], "--socket", addrs[2],
-		"--http11-socket", addrs[3], "--master", "--processes", "4", "--disable-logging", "--module", "app", "--pythonpath", dir, "--listen", "1000", "--need-app")
+		"--master", "--processes", "4", "--disable-logging", "--module", "app", "--pythonpath", dir, "--listen", "1000", "--need-app")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package python_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -100,6 +101,8 @@ func newConf(module string, protos ...string) worker.Conf {
 		family := "inet"
 		if strings.HasSuffix(proto, "+unix") {
 			proto, family = strings.TrimSuffix(proto, "+unix"), "unix"
+		} else if strings.HasSuffix(proto, "+mptcp") {
+			proto, family = strings.TrimSuffix(proto, "+mptcp"), "mptcp"
 		}
 		conf.Sockets = append(conf.Sockets, worker.Listener{Proto: proto, Family: family})
 	}
@@ -171,7 +174,13 @@ func (m *testMaster) listen(i int) *os.File {
 	if l.Family == "unix" {
 		network, addr = "unix", l.Addr
 	}
-	listener, err := net.Listen(network, addr)
+	// Go listens with multipath TCP where the kernel has it: "+mptcp" in a test's protocol keeps that.
+	var config net.ListenConfig
+	config.SetMultipathTCP(l.Family == "mptcp")
+	if l.Family == "mptcp" {
+		l.Family = "inet"
+	}
+	listener, err := config.Listen(context.Background(), network, addr)
 	m.must(err)
 	l.Addr = listener.Addr().String()
 	m.addrs = append(m.addrs, l.Addr)
@@ -379,11 +388,26 @@ func children() []int {
 // waitLog waits until the log holds want.
 func (m *testMaster) waitLog(want string) {
 	m.t.Helper()
+	if !m.inLog(want, 1) {
+		m.t.Fatalf("the log has no %q:\n%s", want, m.log)
+	}
+}
+
+// waitLogs waits until the log holds want so often, and not more often.
+func (m *testMaster) waitLogs(want string, times int) {
+	m.t.Helper()
+	if !m.inLog(want, times) || strings.Count(m.log.String(), want) != times {
+		m.t.Fatalf("the log has %d times %q, want %d:\n%s", strings.Count(m.log.String(), want), want, times, m.log)
+	}
+}
+
+func (m *testMaster) inLog(want string, times int) bool {
 	deadline := time.Now().Add(5 * time.Second)
-	for !strings.Contains(m.log.String(), want) {
+	for strings.Count(m.log.String(), want) < times {
 		if time.Now().After(deadline) {
-			m.t.Fatalf("the log has no %q:\n%s", want, m.log)
+			return false
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
+	return true
 }

@@ -64,6 +64,8 @@ def head(text, env):
             repeated(key, value.strip(" \t"), env)
         elif key:
             env[key] = value.strip(" \t")
+    if env["REQUEST_URI"][:1] != "/":
+        authority(env)
     if "HTTP_HOST" not in env and env["SERVER_PROTOCOL"] != "HTTP/1.0":
         raise BadRequest("no Host")
     if "CONTENT_LENGTH" in env or "HTTP_TRANSFER_ENCODING" in env:
@@ -120,6 +122,13 @@ def other_target(method, target, env):
     cut = min([rest.find(mark) for mark in "/?" if mark in rest] or [len(rest)])
     path = rest[cut:]
     return path if path[:1] == "/" else "/" + path
+
+
+def authority(env):
+    """The host of a target in absolute form replaces the Host header (RFC 9112, 3.2.2)."""
+    _, mark, rest = env["REQUEST_URI"].partition("://")
+    if mark:
+        env["HTTP_HOST"] = rest.partition("/")[0].partition("?")[0]
 
 
 def clean_path(path):

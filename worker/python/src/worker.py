@@ -4,7 +4,7 @@ import os
 import sys
 from _signal import SIGHUP, SIGINT, SIGTERM, set_wakeup_fd, signal
 
-from _socket import AF_INET, AF_INET6, AF_UNIX, SO_RCVTIMEO, SOCK_STREAM, SOL_SOCKET, socket
+from _socket import AF_INET, AF_INET6, AF_UNIX, IPPROTO_TCP, SO_RCVTIMEO, SO_SNDTIMEO, SOCK_STREAM, SOL_SOCKET, socket
 
 from _gowsgi import environ, runtime
 from _gowsgi.core import Core
@@ -12,6 +12,7 @@ from _gowsgi.runtime import log, print_traceback
 from _gowsgi.wire import Wire
 
 GRACEFUL, ENDED, FAILED_APP = 17, 30, 22  # exit codes, uWSGI's
+SO_PROTOCOL = 38  # not among the names of Python 3.6
 FAMILIES = {"inet": AF_INET, "inet6": AF_INET6, "unix": AF_UNIX}
 
 
@@ -38,8 +39,7 @@ class Listener(object):
         sock.settimeout(0)  # an application's socket.setdefaulttimeout() must not reach it
         self.sock = sock
         self.accept = sock._accept
-        limit = sock.getsockopt(SOL_SOCKET, SO_RCVTIMEO, 16)
-        self.kernel_timeouts = listener["family"] != "unix" and any(limit)
+        self.kernel_timeouts = inherits_timeouts(sock)
         wire = Wire(conf["socket_timeout"], self.kernel_timeouts)
         base = environ.base(fixed, conf, listener)
         if listener["proto"] == "uwsgi":
@@ -51,6 +51,13 @@ class Listener(object):
         else:
             raise ValueError("cannot serve protocol %r" % listener["proto"])
         self.serve = Protocol(core, wire, base, fixed, conf).serve
+
+
+def inherits_timeouts(sock):
+    """Whether accepted sockets keep the listener's time limits: plain TCP copies them, unix and multipath TCP do not."""
+    if sock.getsockopt(SOL_SOCKET, SO_PROTOCOL) != IPPROTO_TCP:
+        return False
+    return any(sock.getsockopt(SOL_SOCKET, SO_RCVTIMEO, 16)) and any(sock.getsockopt(SOL_SOCKET, SO_SNDTIMEO, 16))
 
 
 def main(rt, slot):
