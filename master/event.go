@@ -100,6 +100,7 @@ const (
 	MarkRunning
 	MarkStopping
 	MarkDied
+	MarkHarakiri
 )
 
 // Level of a log line.

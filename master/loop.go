@@ -257,6 +257,8 @@ func (l *loop) mark(mark Mark) {
 		l.board.SetState(slot, metrics.StateRunning)
 	case MarkStopping:
 		l.board.SetState(slot, metrics.StateStopping)
+	case MarkHarakiri:
+		l.board.Harakiri(slot)
 	case MarkDied:
 		l.board.Died(slot, mark.Cause)
 		l.board.SetState(slot, metrics.StateDead)
@@ -274,10 +276,40 @@ func (l *loop) measure() {
 		if s.pid == 0 {
 			continue
 		}
-		if rss, vsz, ok := memoryOf(s.pid); ok {
-			l.board.SetMemory(i, rss, vsz)
+		rss, vsz, ok := memoryOf(s.pid)
+		if !ok {
+			continue
+		}
+		l.board.SetMemory(i, rss, vsz)
+		busy, what := l.longestRequest(i)
+		l.feed(Sampled{Slot: s.id, Busy: busy, What: what, RSS: rss, VSZ: vsz})
+	}
+}
+
+// longestRequest finds the request of a worker that runs for the longest time, by the scoreboard. Each core has its own
+// start time, so that one request does not hide another's age.
+func (l *loop) longestRequest(slot int) (time.Duration, string) {
+	var longest time.Duration
+	what := ""
+	for core := range max(l.set.Conf.Threads, 1) {
+		c := l.board.Core(slot, core)
+		if !c.InRequest || c.Start == 0 {
+			continue
+		}
+		if age := time.Duration(monotonic() - int64(c.Start)); age > longest {
+			longest, what = age, fmt.Sprintf("[core %d]", core)
 		}
 	}
+	return longest, what
+}
+
+// monotonic is CLOCK_MONOTONIC in nanoseconds, the clock that the workers write their start times by.
+func monotonic() int64 {
+	var ts unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) != nil {
+		return 0
+	}
+	return ts.Nano()
 }
 
 // memoryOf reads resident and virtual size, in bytes, from /proc/PID/statm (proc(5): pages).

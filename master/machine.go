@@ -98,6 +98,8 @@ func (m *machine) handle(ev Event, now time.Time) []Action {
 	case Orphaned:
 		m.phase = ended
 		return []Action{Log{Error, "The parent is gone: killing everything in here and leaving"}, Exit{verdict.Init}}
+	case Sampled:
+		return m.sampled(ev, now)
 	case Woke:
 		return m.woke(now)
 	}
@@ -152,7 +154,9 @@ func (m *machine) said(msg worker.Message, now time.Time) []Action {
 	case worker.Forked:
 		return m.forked(msg, now)
 	case worker.Ready:
-		return m.workerReady(msg)
+		return m.workerReady(msg, now)
+	case worker.Served:
+		return m.served(msg, now)
 	case worker.Reload:
 		return []Action{Tell{jail.Message{Type: jail.MsgAsked, Action: jail.Action(verdict.ReloadAll)}}}
 	case worker.Stop:

@@ -149,19 +149,80 @@ func TestMachine(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			tt.set.Conf.Processes, tt.set.Conf.Threads, tt.set.MercySeconds = 2, 1, 60
-			m := newMachine(&tt.set, 1)
-			now := time.Unix(1000, 0)
-			for i, s := range tt.steps {
-				now = now.Add(s.wait)
-				if s.wait > 0 && s.ev == (Woke{}) && s.want != "" && (m.next().IsZero() || m.next().After(now)) {
-					t.Fatalf("step %d: something is due at %v, but the machine does not ask to be woken before %v", i+1, now, m.next())
-				}
-				if got := words(m.handle(s.ev, now)); got != s.want {
-					t.Fatalf("step %d, %T%+v: %q, want %q (phase %v)", i+1, s.ev, s.ev, got, s.want, m.phase)
-				}
-			}
+			drive(t, tt.set, tt.steps)
 		})
+	}
+}
+
+// drive feeds the steps to a machine of two workers and compares what it answers.
+func drive(t *testing.T, set Settings, steps []step) {
+	t.Helper()
+	set.Conf.Processes, set.Conf.Threads, set.MercySeconds = 2, 1, 60
+	m := newMachine(&set, 1)
+	now := time.Unix(1000, 0)
+	for i, s := range steps {
+		now = now.Add(s.wait)
+		if s.wait > 0 && s.ev == (Woke{}) && s.want != "" && (m.next().IsZero() || m.next().After(now)) {
+			t.Fatalf("step %d: something is due at %v, but the machine does not ask to be woken before %v", i+1, now, m.next())
+		}
+		if got := words(m.handle(s.ev, now)); got != s.want {
+			t.Fatalf("step %d, %T%+v: %q, want %q (phase %v)", i+1, s.ev, s.ev, got, s.want, m.phase)
+		}
+	}
+}
+
+func servedMsg(slot, pid int) Said {
+	return Said{worker.Message{Kind: worker.Served, Slot: slot, PID: pid}}
+}
+
+// budget: table, a row for each limit.
+func TestLimits(t *testing.T) {
+	const s = time.Second
+	tests := map[string]struct {
+		lim   Limits
+		steps []step
+	}{
+		"harakiri": {Limits{Harakiri: 2 * s}, after(
+			step{ev: Sampled{Slot: 1, Busy: 2 * s}}, step{ev: Sampled{Slot: 1, Busy: 3 * s}, want: "KILL 11"},
+			step{ev: killed(11, unix.SIGKILL), wait: s, want: "died harakiri, fork 1/3"})},
+		"harakiri with the stacks first": {Limits{Harakiri: 2 * s, HarakiriVerbose: true}, after(
+			step{ev: Sampled{Slot: 1, Busy: 3 * s}, want: "USR2 11"}, step{ev: Sampled{Slot: 1, Busy: 3 * s}},
+			step{ev: Sampled{Slot: 1, Busy: 4 * s}, wait: s, want: "KILL 11"},
+			step{ev: killed(11, unix.SIGKILL), want: "died harakiri, fork 1/3"})},
+		"harakiri spares a request that ends in time": {Limits{Harakiri: 2 * s}, after(
+			step{ev: Sampled{Slot: 1, Busy: s}}, step{ev: Sampled{Slot: 1}})},
+		"a worker that is not there has no limit": {Limits{Harakiri: 2 * s}, after(
+			step{ev: Sampled{Slot: 0, Busy: 9 * s}}, step{ev: Sampled{Slot: 3, Busy: 9 * s}},
+			step{ev: exited(11, 1), wait: s, want: "died exit, fork 1/3"}, step{ev: Sampled{Slot: 1, Busy: 9 * s}})},
+		"evil reload": {Limits{EvilRSS: 100}, after(
+			step{ev: Sampled{Slot: 2, RSS: 99}}, step{ev: Sampled{Slot: 2, RSS: 100}, want: "KILL 12"},
+			step{ev: killed(12, unix.SIGKILL), wait: s, want: "died rss, fork 2/3"})},
+		"reload on rss finishes the request first": {Limits{ReloadRSS: 100}, after(
+			step{ev: Sampled{Slot: 2, RSS: 100}, want: "HUP 12"}, step{ev: Sampled{Slot: 2, RSS: 100}},
+			step{ev: exited(12, 17), want: "died rss, fork 2/3"})},
+		"reload on as": {Limits{ReloadAS: 100}, after(step{ev: Sampled{Slot: 1, VSZ: 101}, want: "HUP 11"})},
+		"not before the least lifetime": {Limits{ReloadRSS: 100, MinLifetime: 10 * s}, after(
+			step{ev: Sampled{Slot: 1, RSS: 100}, wait: 9 * s}, step{ev: Sampled{Slot: 1, RSS: 100}, wait: s, want: "HUP 11"})},
+		"the longest lifetime, one after the other": {Limits{MaxLifetime: 60 * s, LifetimeDelta: 5 * s}, after(
+			step{ev: Sampled{Slot: 1}, wait: 60 * s, want: "HUP 11"}, step{ev: Sampled{Slot: 2}, wait: 5 * s},
+			step{ev: exited(11, 17), want: "died lifetime, fork 1/3"}, step{ev: forkedMsg(1, 3, 13)},
+			step{ev: Sampled{Slot: 2}}, step{ev: readyMsg(1, 13, true), want: "HUP 12"},
+			step{ev: exited(12, 17), want: "died lifetime, fork 2/4"})},
+		"max-requests, one after the other": {Limits{}, after(
+			step{ev: servedMsg(1, 11), want: "HUP 11"}, step{ev: servedMsg(2, 12)}, step{ev: servedMsg(2, 99)},
+			step{ev: exited(11, 17), want: "died max-requests, fork 1/3"}, step{ev: forkedMsg(1, 3, 13)},
+			step{ev: readyMsg(1, 13, true), want: "HUP 12"}, step{ev: exited(12, 17), want: "died max-requests, fork 2/4"})},
+		"max-requests waits for the least lifetime": {Limits{MinLifetime: 10 * s}, after(
+			step{ev: servedMsg(1, 11), wait: 2 * s}, step{ev: Sampled{Slot: 1}, wait: 7 * s}, step{ev: Sampled{Slot: 1}, wait: s, want: "HUP 11"})},
+		"a recycled worker that does not leave": {Limits{}, after(
+			step{ev: servedMsg(1, 11), want: "HUP 11"}, step{ev: Woke{}, wait: 60 * s, want: "KILL 11"},
+			step{ev: killed(11, unix.SIGKILL), want: "died max-requests, fork 1/3"})},
+		"leaving while one is recycled": {Limits{}, after(
+			step{ev: servedMsg(1, 11), want: "HUP 11"}, step{ev: Leave{}, want: "quit, HUP 11, HUP 12"},
+			step{ev: exited(11, 17), want: "died max-requests"}, step{ev: exited(5, 0)}, step{ev: exited(12, 17), want: "died reload, exit 0"})},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) { drive(t, Settings{Limits: tt.lim}, tt.steps) })
 	}
 }
 

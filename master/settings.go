@@ -16,6 +16,7 @@ type Settings struct {
 	ContainerInit bool        `json:"container_init"` // the parent is PID 1 of a container
 	MercySeconds  int         `json:"mercy_seconds"`  // worker-reload-mercy
 	NeedApp       bool        `json:"need_app"`
+	Limits        Limits      `json:"limits"`
 	LogJSON       bool        `json:"log_json"`
 	LogTerminal   bool        `json:"log_terminal"`
 	LogDate       string      `json:"log_date"` // Go time layout before each line, "" = none

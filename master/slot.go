@@ -36,10 +36,15 @@ type slot struct {
 	seq      uint64 // of the fork request that is under way
 	spawns   int
 	born     time.Time
-	due      time.Time // waiting: not before
-	deadline time.Time // leaving: SIGKILL then
-	quick    int       // deaths in a row that came too soon
-	told     time.Time // when it was told to leave
+	due      time.Time     // waiting: not before
+	deadline time.Time     // leaving: SIGKILL then
+	quick    int           // deaths in a row that came too soon
+	told     time.Time     // when it was told to leave
+	why      metrics.Cause // of the end that we are bringing about; CauseExit = none
+	stackAt  time.Time     // when it was asked for its stacks
+
+	recycle    bool // wants to be replaced, when its turn comes
+	recycleWhy metrics.Cause
 }
 
 func (s *slot) to(next slotState) { s.state = next }
@@ -79,7 +84,7 @@ func (m *machine) forked(msg worker.Message, now time.Time) []Action {
 	return acts
 }
 
-func (m *machine) workerReady(msg worker.Message) []Action {
+func (m *machine) workerReady(msg worker.Message, now time.Time) []Action {
 	if msg.Slot > len(m.slots) {
 		return nil
 	}
@@ -88,7 +93,7 @@ func (m *machine) workerReady(msg worker.Message) []Action {
 		return nil // of a worker that was told to leave meanwhile, or a claim that is not true
 	}
 	s.to(slotRunning)
-	acts := []Action{Mark{Slot: s.id, What: MarkRunning}}
+	acts := append([]Action{Mark{Slot: s.id, What: MarkRunning}}, m.recycle(now)...)
 	if !msg.OK && m.set.Conf.LazyApps {
 		acts = append(acts, m.tellFailed(fmt.Sprintf("worker %d could not import the application", s.id))...)
 	}
@@ -151,9 +156,12 @@ func (m *machine) exited(ev Exited, now time.Time) []Action {
 }
 
 func (m *machine) workerExited(s *slot, status unix.WaitStatus, now time.Time) []Action {
-	pid, was := s.pid, s.state
-	s.pid = 0
+	pid, was, why := s.pid, s.state, s.why
+	s.pid, s.why, s.recycle, s.stackAt = 0, metrics.CauseExit, false, time.Time{}
 	cause := causeOf(was, m.brutal, status)
+	if why != metrics.CauseExit {
+		cause = why
+	}
 	acts := []Action{
 		dead(s.id, cause),
 		Tell{jail.Message{Type: jail.MsgNote, Event: "died", Slot: s.id, PID: pid, Cause: cause.String()}},
@@ -167,6 +175,9 @@ func (m *machine) workerExited(s *slot, status unix.WaitStatus, now time.Time) [
 		m.phase = ended
 		acts = append(acts, m.tellFailed(fmt.Sprintf("worker %d could not import the application", s.id))...)
 		return append(acts, Log{Error, fmt.Sprintf("OOPS ! failed loading app in worker %d (pid: %d)", s.id, pid)}, Exit{verdict.FailedApp})
+	}
+	if was == slotLeaving {
+		return append(acts, m.recycled(s, now)...)
 	}
 	acts = append(acts, Log{Warn, obituary(s.id, pid, status)})
 	return append(acts, m.respawn(s, now)...)

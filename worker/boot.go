@@ -25,6 +25,9 @@ type Conf struct {
 	LogFD        int         `json:"log_fd"` // where request lines go
 	PostBuf      int64       `json:"post_buffering"`
 	Script       bool        `json:"manage_script_name"`
+	MaxRequests  int64       `json:"max_requests"`       // a worker says `served` after so many, 0 = never
+	MaxReqDelta  int64       `json:"max_requests_delta"` // times (worker id - 1) is added, so that workers do not leave together
+	StackOnUSR2  bool        `json:"stack_on_usr2"`      // SIGUSR2 writes the Python stacks of all threads to the log
 	NoWrapper    bool        `json:"wsgi_disable_file_wrapper"`
 	CatchExc     bool        `json:"catch_exceptions"`
 	Opt          [][2]string `json:"opt"` // resolved options in order; a flag has the value ""

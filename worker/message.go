@@ -14,6 +14,8 @@ const (
 	Loaded MessageKind = "loaded"
 	Forked MessageKind = "forked"
 	Ready  MessageKind = "ready"
+	// Served says that a worker has answered max-requests requests and wants to be replaced; it serves on until told.
+	Served MessageKind = "served"
 	Reload MessageKind = "reload"
 	Stop   MessageKind = "stop"
 )
@@ -45,6 +47,8 @@ func ParseMessage(packet []byte) (Message, error) {
 		m.Slot, m.Seq, m.PID = int(p.positive(maxSlot)), uint64(p.number(1<<62)), int(p.positive(maxPID))
 	case Ready:
 		m.Slot, m.PID, m.OK = int(p.positive(maxSlot)), int(p.positive(maxPID)), p.flag()
+	case Served:
+		m.Slot, m.PID = int(p.positive(maxSlot)), int(p.positive(maxPID))
 	case Reload, Stop:
 	default:
 		return Message{}, fmt.Errorf("cannot read worker message %.80q: unknown word", packet)

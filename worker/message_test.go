@@ -14,6 +14,8 @@ func TestParseMessage(t *testing.T) {
 		{packet: "loaded 0 12", want: Message{Kind: Loaded, Usec: 12}},
 		{packet: "forked 3 17 4242", want: Message{Kind: Forked, Slot: 3, Seq: 17, PID: 4242}},
 		{packet: "ready 1 2 1", want: Message{Kind: Ready, Slot: 1, PID: 2, OK: true}},
+		{packet: "served 2 44", want: Message{Kind: Served, Slot: 2, PID: 44}},
+		{packet: "served 2", bad: true},
 		{packet: "reload", want: Message{Kind: Reload}},
 		{packet: "stop", want: Message{Kind: Stop}},
 		{packet: "", bad: true},
@@ -50,7 +52,7 @@ func FuzzParseMessage(f *testing.F) {
 			return
 		}
 		switch m.Kind {
-		case Forked, Ready:
+		case Forked, Ready, Served:
 			if m.Slot < 1 || m.PID < 1 {
 				t.Fatalf("ParseMessage(%q) = %+v: slot and pid must be positive", packet, m)
 			}
