@@ -3,6 +3,8 @@ package config
 import (
 	"cmp"
 	_ "embed"
+	"iter"
+	"math/bits"
 	"slices"
 	"strings"
 	"sync"
@@ -58,7 +60,8 @@ type optionTable struct {
 	byName  map[string]*Row
 	byShort map[string]*Row
 
-	byNameOrdered []*Row // each name once
+	byNameOrdered []*Row   // each name once
+	masks         []uint64 // letters of each name, in the same order
 }
 
 var table = sync.OnceValue(readTable)
@@ -76,9 +79,10 @@ func Lookup(name string) (Row, bool) {
 }
 
 func readTable() *optionTable {
-	t := &optionTable{byName: map[string]*Row{}, byShort: map[string]*Row{}}
+	size := strings.Count(uwsgiTable, "\n") + strings.Count(ownTable, "\n")
+	t := &optionTable{rows: make([]Row, 0, size), byName: make(map[string]*Row, size), byShort: map[string]*Row{}}
 	for _, text := range []string{ownTable, uwsgiTable} {
-		for _, f := range tsv(text, 9) {
+		for f := range tsv(text) {
 			row := Row{Name: f[0], Short: f[1], Arity: Arity(f[2]), Kind: f[3], Canonical: f[4], Source: f[5], Area: f[6], Tier: f[7]}
 			if f[8] != "" {
 				row.Flags = strings.Split(f[8], ",")
@@ -93,6 +97,7 @@ func readTable() *optionTable {
 		if _, twice := t.byName[r.Name]; !twice {
 			t.byName[r.Name] = r
 			t.byNameOrdered = append(t.byNameOrdered, r)
+			t.masks = append(t.masks, letters(r.Name))
 		}
 		if _, twice := t.byShort[r.Short]; r.Short != "" && !twice {
 			t.byShort[r.Short] = r
@@ -112,8 +117,17 @@ func decide(rows []Row) {
 		bound[l[0]] = l[1]
 	}
 	decisions := map[string][]string{}
-	for _, f := range tsv(decisionTable, 4) {
-		decisions[f[0]] = f
+	for f := range tsv(decisionTable) {
+		decisions[f[0]] = slices.Clone(f[:4])
+	}
+	selectors := map[string]string{} // "core" -> "source:core": the same few over and over
+	selector := func(kind, name string) string {
+		s, ok := selectors[kind+name]
+		if !ok {
+			s = kind + name
+			selectors[s] = s
+		}
+		return s
 	}
 	for i := range rows {
 		r := &rows[i]
@@ -122,8 +136,8 @@ func decide(rows []Row) {
 			continue
 		}
 		r.Status = StatusUnsupported
-		for _, selector := range []string{r.Canonical, "source:" + r.Source, "area:" + r.Area} {
-			if f, ok := decisions[selector]; ok {
+		for _, key := range [...]string{r.Canonical, selector("source:", r.Source), selector("area:", r.Area)} {
+			if f, ok := decisions[key]; ok {
 				r.Status, r.Reason, r.Instead = Status(f[1]), f[2], f[3]
 				break
 			}
@@ -131,28 +145,37 @@ func decide(rows []Row) {
 	}
 }
 
-// tsv cuts an embedded table into rows of width fields, skipping the header, comments and blank lines.
-func tsv(text string, width int) [][]string {
-	var rows [][]string
-	for i, line := range strings.Split(text, "\n") {
-		if i == 0 || line == "" || line[0] == '#' {
-			continue
+// tsvWidth is the largest number of fields in an embedded table.
+const tsvWidth = 9
+
+// tsv walks the rows of an embedded table, skipping the header, comments and blank lines. The fields are valid until the next row.
+func tsv(text string) iter.Seq[[]string] {
+	return func(yield func([]string) bool) {
+		_, text, _ := strings.Cut(text, "\n")
+		var fields [tsvWidth]string
+		for text != "" {
+			var line string
+			line, text, _ = strings.Cut(text, "\n")
+			if line == "" || line[0] == '#' {
+				continue
+			}
+			for i := range fields {
+				fields[i], line, _ = strings.Cut(line, "\t")
+			}
+			if !yield(fields[:]) {
+				return
+			}
 		}
-		f := strings.Split(line, "\t")
-		for len(f) < width {
-			f = append(f, "")
-		}
-		rows = append(rows, f)
 	}
-	return rows
 }
 
-// maxNearest is how many names a hint offers, minNearest how long a name must be to be a misspelling of anything.
-const maxNearest, minNearest = 3, 3
+// maxNearest is how many names a hint offers, the others how long a
+// name may be to be a misspelling of anything.
+const maxNearest, minNearest, maxNearLength = 3, 3, 63
 
 // Nearest lists up to three known names that name may be a misspelling of, nearest first.
 func Nearest(name string) []string {
-	if len(name) < minNearest {
+	if len(name) < minNearest || len(name) > maxNearLength {
 		return nil
 	}
 	type hit struct {
@@ -161,12 +184,14 @@ func Nearest(name string) []string {
 	}
 	limit := 1 + len(name)/5
 	folded := strings.ReplaceAll(strings.ToLower(name), "_", "-")
+	mask := letters(folded)
 	var hits []hit
-	for _, r := range table().rows {
-		if diff := len(r.Name) - len(folded); diff > limit || -diff > limit {
+	for i, r := range table().byNameOrdered {
+		// An edit changes the set of letters by two at most: this leaves few names to be measured.
+		if bits.OnesCount64(mask^table().masks[i]) > 2*limit {
 			continue
 		}
-		c := distance(folded, r.Name)
+		c := distance(folded, r.Name, limit)
 		if c > limit {
 			continue
 		}
@@ -178,22 +203,35 @@ func Nearest(name string) []string {
 	}
 	slices.SortStableFunc(hits, func(a, b hit) int { return cmp.Compare(a.cost, b.cost) })
 	var names []string
-	for _, h := range hits {
-		if len(names) < maxNearest && !slices.Contains(names, h.name) {
-			names = append(names, h.name)
-		}
+	for _, h := range hits[:min(len(hits), maxNearest)] {
+		names = append(names, h.name)
 	}
 	return names
 }
 
-// distance is the Damerau-Levenshtein distance (optimal string alignment) of two names, in single-byte edits.
-func distance(a, b string) int {
-	prev2, prev, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range prev {
+// letters is the set of bytes in a name, folded into 64 bits.
+func letters(s string) uint64 {
+	var m uint64
+	for i := range len(s) {
+		m |= 1 << (s[i] & 63)
+	}
+	return m
+}
+
+// distance is the Damerau-Levenshtein distance (optimal string alignment) of two names, in single-byte edits; anything above limit stands for
+// more than limit.
+func distance(a, b string, limit int) int {
+	if diff := len(a) - len(b); diff > limit || -diff > limit || len(b) > maxNearLength {
+		return limit + 1
+	}
+	var rows [3][maxNearLength + 1]int
+	prev2, prev, row := &rows[0], &rows[1], &rows[2]
+	for j := range len(b) + 1 {
 		prev[j] = j
 	}
 	for i := 1; i <= len(a); i++ {
 		row[0] = i
+		best := i
 		for j := 1; j <= len(b); j++ {
 			cost := 1
 			if a[i-1] == b[j-1] {
@@ -203,6 +241,10 @@ func distance(a, b string) int {
 			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
 				row[j] = min(row[j], prev2[j-2]+1)
 			}
+			best = min(best, row[j])
+		}
+		if best > limit+1 { // a swap may still gain one
+			return limit + 1
 		}
 		prev2, prev, row = prev, row, prev2
 	}
