@@ -201,12 +201,12 @@ class Parked(object):
         return False
 
     def sweep(self):
-        """Closes what idled too long; returns the milliseconds until the next is due, -1 for none."""
+        """Closes what idled too long; returns the seconds until the next is due, -1 for none."""
         now = monotonic()
         while self.waiting:
             deadline = next(iter(self.waiting.values()))[0]
             if deadline > now:
-                return int((deadline - now) * 1000) + 1
+                return deadline - now + 0.001
             self.shrink()
         return -1
 
