@@ -107,6 +107,9 @@ func (e *entry) fault(step string) error {
 	return nil
 }
 
+// joined leaves the directory the thread was started in, the host's /proc, for the root of the namespaces it joined.
+func (e *entry) joined() error { return toRoot() }
+
 func (e *entry) mountPrivate() error { return mount.Private() }
 
 func (e *entry) hostname() error {

@@ -49,15 +49,22 @@ func mapsInside(maps []IDMap, id int) bool {
 	return slices.ContainsFunc(maps, func(m IDMap) bool { return id >= m.Inside && id < m.Inside+m.Size })
 }
 
+// origin is where a child comes from.
+type origin struct {
+	proc procfs
+	join []joining // namespaces the child starts in
+	exe  int       // the binary, to be executed by descriptor
+}
+
 // forkExec forks from a thread that then ends, so that what belongs to a thread can be prepared on it and is inherited by every thread of
 // the child: the session keyring and the bounding set.
-func forkExec(spec *Spec, exe int, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
+func forkExec(spec *Spec, from origin, argv []string, attr *syscall.ProcAttr) (pid int, err error) {
 	// Above every number the fork code may dup to, or the binary's descriptor would be overwritten in the child before the exec.
 	highest := uintptr(len(attr.Files))
 	for _, fd := range attr.Files {
 		highest = max(highest, fd)
 	}
-	exe, err = unix.FcntlInt(uintptr(exe), unix.F_DUPFD_CLOEXEC, int(highest)+2*len(attr.Files)+2)
+	exe, err := unix.FcntlInt(uintptr(from.exe), unix.F_DUPFD_CLOEXEC, int(highest)+2*len(attr.Files)+2)
 	if err != nil {
 		return 0, newStepError(Step{Name: "descriptors"}, fmt.Errorf("cannot move the binary's descriptor: %w", err))
 	}
@@ -69,7 +76,15 @@ func forkExec(spec *Spec, exe int, argv []string, attr *syscall.ProcAttr) (pid i
 		if err = spec.prepareThread(); err != nil {
 			return
 		}
-		pid, err = syscall.ForkExec("/proc/self/fd/"+strconv.Itoa(exe), argv, attr)
+		path := "/proc/self/fd/" + strconv.Itoa(exe)
+		if len(from.join) > 0 {
+			if err = from.proc.join(from.join); err != nil {
+				err = newStepError(Step{Name: "join"}, err)
+				return
+			}
+			path = path[len("/proc/"):]
+		}
+		pid, err = syscall.ForkExec(path, argv, attr)
 		if err != nil {
 			if errors.Is(err, unix.EPERM) && unix.Geteuid() != 0 && !spec.has(NSUser) {
 				err = fmt.Errorf("%w: not root, and no user namespace is asked for", err)

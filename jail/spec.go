@@ -83,6 +83,7 @@ type Spec struct {
 
 	// The rest is filled in by Start.
 	Outside         map[Namespace]uint64 `json:"outside,omitempty"`          // the parent's namespaces: inodes of /proc/self/ns
+	Joined          []Namespace          `json:"joined,omitempty"`           // namespaces of another jail it starts in
 	SetgroupsDenied bool                 `json:"setgroups_denied,omitempty"` // an unprivileged gid map: setgroups(2) is refused by the kernel
 	Missing         []string             `json:"missing,omitempty"`          // guards this kernel does not have, and why
 	Fault           string               `json:"fault,omitempty"`            // tests: the step that fails ("NAME") or kills the process ("NAME!")

@@ -27,6 +27,7 @@ type Command struct {
 	Listeners  []*os.File // become FDListeners and on, non-blocking
 	Log        *os.File   // becomes 1 and 2; nil: our own standard error
 	Env        []string   // the whole environment
+	Join       []*os.File // namespaces of another jail to start in, before those of the spec are made (ReceiveNamespaces)
 }
 
 // Process is a started master, seen from the parent.
@@ -81,6 +82,14 @@ func Start(c Command) (*Process, error) {
 	if spec.Outside, err = proc.namespaceInodes(); err != nil {
 		return nil, newStepError(Step{Name: "namespaces"}, err)
 	}
+	plan, err := planJoin(c.Join, spec.Outside)
+	if err != nil {
+		return nil, newStepError(Step{Name: "join"}, err)
+	}
+	for _, j := range plan {
+		spec.Outside[j.kind] = j.inode
+		spec.Joined = append(spec.Joined, j.kind)
+	}
 	if fault := faultFromEnv(); fault != "" {
 		spec.Fault = fault
 	}
@@ -96,7 +105,8 @@ func Start(c Command) (*Process, error) {
 	defer unix.Close(pair[1])
 	conn := newConn(os.NewFile(uintptr(pair[0]), "control"), false)
 	p := &Process{Conn: conn, Generation: c.Generation, pidfd: -1}
-	if err := p.spawn(&c, &spec, exe, pair[1]); err != nil {
+	from := origin{proc: proc, join: plan, exe: exe}
+	if err := p.spawn(&c, &spec, from, pair[1]); err != nil {
 		conn.Close()
 		return nil, err
 	}
@@ -136,7 +146,7 @@ func (s Spec) complete(uid, gid int) Spec {
 }
 
 // spawn numbers the descriptors of the child and forks it.
-func (p *Process) spawn(c *Command, spec *Spec, exe, control int) error {
+func (p *Process) spawn(c *Command, spec *Spec, from origin, control int) error {
 	null, err := os.OpenFile("/dev/null", os.O_RDWR, 0)
 	if err != nil {
 		return newStepError(Step{Name: "descriptors"}, fmt.Errorf("cannot open /dev/null: %w", err))
@@ -161,7 +171,7 @@ func (p *Process) spawn(c *Command, spec *Spec, exe, control int) error {
 		return newStepError(Step{Name: "descriptors"}, fmt.Errorf("cannot make descriptors close-on-exec: %w", err))
 	}
 	attr := &syscall.ProcAttr{Env: c.Env, Files: fds, Sys: spec.sysProcAttr(&p.pidfd)}
-	p.PID, err = forkExec(spec, exe, []string{os.Args[0], c.Role}, attr)
+	p.PID, err = forkExec(spec, from, []string{os.Args[0], c.Role}, attr)
 	return err
 }
 

@@ -60,6 +60,7 @@ func (s *Spec) Steps() []Step {
 		chdir = "/"
 	}
 	all := []Step{
+		{"joined", s.joinedList(), (*entry).joined, len(s.Joined) > 0},
 		{"mount-private", "/", (*entry).mountPrivate, s.has(NSMount)},
 		{"hostname", s.Hostname, (*entry).hostname, s.Hostname != ""},
 		{"loopback", "lo", (*entry).loopback, s.has(NSNet)},
@@ -135,9 +136,12 @@ func (s *Spec) umaskText() string {
 	return fmt.Sprintf("%04o", *s.Umask)
 }
 
-func (s *Spec) namespaceList() string {
+func (s *Spec) namespaceList() string { return kindList(s.Namespaces) }
+func (s *Spec) joinedList() string    { return kindList(s.Joined) }
+
+func kindList(kinds []Namespace) string {
 	var list []string
-	for _, n := range s.Namespaces {
+	for _, n := range kinds {
 		list = append(list, string(n))
 	}
 	return strings.Join(list, ",")
