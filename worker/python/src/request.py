@@ -38,7 +38,7 @@ class Request(object):
     status = ""
     headers = ()
     sent = 0  # body bytes
-    chunks = 0  # pieces of the body, "switches" in the request line
+    chunks = 0  # pieces of the body that were iterated over, "switches" in the request line
     via_file = False
     logvars = None
     packet = None  # what the client sent, kept for the request line only
@@ -82,7 +82,6 @@ class Request(object):
 
     def write(self, data):
         """The write callable of PEP 3333: sends at once."""
-        self.chunks += 1
         self.send(data)
 
     def send(self, data):
