@@ -13,8 +13,8 @@ func (l *loader) apply() *Config {
 		setters[o.name] = o.set
 	}
 	c.Process.change(l.early)
-	for _, e := range l.entries {
-		if !e.logic {
+	for i := range l.entries {
+		if e := &l.entries[i]; !e.logic {
 			l.applyOne(e, setters)
 		}
 	}
@@ -27,9 +27,11 @@ func (l *loader) apply() *Config {
 	return c
 }
 
-func (l *loader) applyOne(e Entry, setters map[string]setter) {
+func (l *loader) applyOne(at *Entry, setters map[string]setter) {
+	e := *at
 	row, known := table().byName[e.Key]
 	if !known {
+		at.ignored = !l.used[e.Key] && !l.free[e.Key]
 		l.unknown(e)
 		return
 	}

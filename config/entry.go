@@ -62,6 +62,7 @@ type Entry struct {
 
 	logic   bool // a line of the language itself (if, for, set, ini...): shown, never applied
 	resolve bool // placeholders of the value are still to be expanded
+	ignored bool // no option, and no placeholder that is used
 }
 
 // Severity ranks a Diagnostic.

@@ -72,7 +72,7 @@ func TestArityAgainstUWSGI(t *testing.T) {
 	checked := 0
 	for i, r := range Rows() {
 		_, here := real[r.Name]
-		if !here || (i%12 != 0 && (r.Status != StatusDone || r.Area == "config-logic")) || r.Canonical == "help" {
+		if !here || (i%12 != 0 && (r.Status != StatusDone || r.Area == "config-logic")) || r.Canonical == "help" || r.Canonical == "exit" {
 			continue
 		}
 		checked++

@@ -8,6 +8,7 @@ import (
 	"time"
 )
 
+// TestCommandLine holds what getopt does and where we go on instead. budget: table of command lines.
 func TestCommandLine(t *testing.T) {
 	files := map[string]string{"/site/a.ini": "[uwsgi]\nprocesses = 9\n", "/site/b.ini": "[uwsgi]\nthreads = 5\n[part]\nthreads = 6\n"}
 	rows := []struct {

@@ -38,6 +38,8 @@ func (c *Config) Check() string {
 		row, known := table().byName[e.Key]
 		switch {
 		case e.logic:
+		case e.ignored:
+			status, reason = "ignored", "no such option, and no placeholder that is used"
 		case !known:
 			status = "placeholder"
 		default:

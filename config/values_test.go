@@ -7,6 +7,7 @@ import (
 )
 
 // TestValues sets one option to one text and looks at the field, or at the error. warns says whether a warning must come with it.
+// budget: table of values.
 func TestValues(t *testing.T) {
 	procs := func(c *Config) any { return c.Process.Processes }
 	threads := func(c *Config) any { return c.Process.Threads }
