@@ -96,12 +96,18 @@ func TestServeStatsHTTP(t *testing.T) {
 	if resp.ContentLength != 7 {
 		t.Errorf("HEAD gives a length of %d", resp.ContentLength)
 	}
+	head := dial(t, addr)
+	if _, err := head.Write([]byte("HEAD / HTTP/1.0\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(head); err != nil || !bytes.HasSuffix(got, []byte("Content-Length: 7\r\n\r\n")) {
+		t.Errorf("HEAD gives %q, %v", got, err)
+	}
 	for name, c := range map[string]struct{ send, want string }{
 		"in pieces":   {"GET / HT|TP/1.0\r\nA: b\r|\n\r\n", "HTTP/1.0 200"},
 		"bare":        {"GET /\n\n", "HTTP/1.0 200"},
 		"no end":      {"GET / HTTP/1.0\r\n", ""},
 		"endless":     {strings.Repeat("A: b\r\n", statsRequest), ""},
-		"a HEAD":      {"HEAD / HTTP/1.0\r\n\r\n", "HTTP/1.0 200"},
 		"not a word":  {"\r\n\r\n", "HTTP/1.0 200"},
 		"hangs up":    {"", ""},
 		"binary junk": {"\x00\x01\x02", ""},
@@ -218,5 +224,49 @@ func TestServeStatsDocumentOverTheWire(t *testing.T) {
 	got, err := io.ReadAll(dial(t, serveOn(t, "tcp", "127.0.0.1:0", doc, false)))
 	if err != nil || !json.Valid(got) {
 		t.Fatalf("got %q, %v", got, err)
+	}
+}
+
+// TestLimitListenerClosesTheOldest opens one connection more than the limit, and one after another has made room.
+func TestLimitListenerClosesTheOldest(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := LimitListener(inner, 2)
+	defer l.Close()
+	var clients, accepted []net.Conn
+	open := func() {
+		t.Helper()
+		clients = append(clients, dial(t, l.Addr()))
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		accepted = append(accepted, c)
+	}
+	alive := func(i int) bool {
+		t.Helper()
+		if _, err := accepted[i].Write([]byte("x")); err != nil {
+			return false
+		}
+		_, err := io.ReadFull(clients[i], make([]byte, 1))
+		return err == nil
+	}
+	open()
+	open()
+	open()
+	if alive(0) || !alive(1) || !alive(2) {
+		t.Error("of three the oldest one should be closed, and that one only")
+	}
+	accepted[2].Close()
+	open()
+	if !alive(1) || !alive(3) {
+		t.Error("a connection was closed although another had made room")
+	}
+	open()
+	if alive(1) || !alive(3) || !alive(4) {
+		t.Error("of three again the oldest one should be closed, and that one only")
 	}
 }

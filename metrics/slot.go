@@ -73,11 +73,7 @@ func parseHeader(head []byte, size int64) (slots, cores int, generation uint64, 
 	if v := u32(hdrVersion); v != boardVersion {
 		return 0, 0, 0, fmt.Errorf("version is %d, not %d", v, boardVersion)
 	}
-	s, c := u32(hdrSlots), u32(hdrCores)
-	if s > MaxSlots || c > MaxCores {
-		return 0, 0, 0, fmt.Errorf("%d slots of %d cores are too many", s, c)
-	}
-	slots, cores = int(s), int(c)
+	slots, cores = int(u32(hdrSlots)), int(u32(hdrCores)) // negative where int is too small, and refused then
 	if err := checkDimensions(slots, cores); err != nil {
 		return 0, 0, 0, err
 	}

@@ -20,7 +20,7 @@ func satAdd(a, b uint64) uint64 {
 
 // raise keeps a counter at the highest value seen: one that a jail turns back does not go back outside.
 func raise(high *uint64, v uint64) {
-	*high = max(*high, min(v, counterMax))
+	*high = max(*high, v)
 }
 
 // coreCounts are the counters of a core.
