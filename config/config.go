@@ -14,6 +14,7 @@ import (
 type Config struct {
 	Sockets  Sockets  `json:"sockets"`
 	Process  Process  `json:"process"`
+	Life     Life     `json:"life"`
 	Python   Python   `json:"python"`
 	Protocol Protocol `json:"protocol"`
 	Jail     Jail     `json:"jail"`
@@ -126,6 +127,7 @@ func defaults() *Config {
 	return &Config{
 		Sockets:  Sockets{Timeout: 4},
 		Process:  Process{Processes: 1, Threads: 1, Master: true, WorkerReloadMercy: 60},
+		Life:     Life{MinLifetime: defaultMinLifetime},
 		Protocol: Protocol{BufferSize: 4096},
 	}
 }
@@ -136,7 +138,7 @@ func (c *Config) options() []option {
 }
 
 func (c *Config) bind(protocol *string) []option {
-	return slices.Concat(c.Sockets.options(protocol), c.Process.options(), c.Python.options(), c.Protocol.options(), c.Jail.options(),
+	return slices.Concat(c.Sockets.options(protocol), c.Process.options(), c.Life.options(), c.Python.options(), c.Protocol.options(), c.Jail.options(),
 		c.Security.options(), c.Log.options(), c.Stats.options(), c.Reload.options())
 }
 

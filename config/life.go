@@ -1,5 +1,7 @@
 package config
 
+import "fmt"
+
 // Life says when a worker is replaced although its process is well. 0 means no limit.
 type Life struct {
 	Harakiri         int   `json:"harakiri,omitempty"` // seconds that a request may take
@@ -31,5 +33,23 @@ func (l *Life) options() []option {
 		{"reload-on-as", "replace a worker whose address space is above this many megabytes", megabytes(&l.ReloadOnAS)},
 		{"evil-reload-on-rss", "kill a worker whose resident memory is above this many megabytes", megabytes(&l.EvilRSS)},
 		{"evil-reload-on-as", "kill a worker whose address space is above this many megabytes", megabytes(&l.EvilAS)},
+	}
+}
+
+// megabytes binds a size that uWSGI counts in megabytes, as bytes. With a unit (2G, 512M) it is what the unit says; uWSGI ignores the unit
+// and reads 2 MB.
+func megabytes(p *int64) setter {
+	return func(v *value) error {
+		s := v.tidy()
+		if n, ok := withSuffix(s); s != "" && ok {
+			v.warn(fmt.Sprintf("read as %d bytes", n), fmt.Sprintf("write %d: the number is in megabytes", n>>20))
+			*p = n
+			return nil
+		}
+		n, err := v.integer(0, 1<<33)
+		if err == nil {
+			*p = n << 20
+		}
+		return err
 	}
 }

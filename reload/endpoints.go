@@ -160,10 +160,18 @@ func (p *parent) writePidfile(name string) error {
 	if !path.IsAbs(name) {
 		name = path.Join(p.who.dir, name)
 	}
-	if err := os.WriteFile(name, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
+	f := &pidfile{name}
+	if err := f.write(); err != nil {
+		return err
+	}
+	p.pidfiles = append(p.pidfiles, f)
+	return nil
+}
+
+func (f *pidfile) write() error {
+	if err := os.WriteFile(f.path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
 		return fmt.Errorf("cannot write pidfile: %w", err)
 	}
-	p.pidfiles = append(p.pidfiles, &pidfile{name})
 	return nil
 }
 
@@ -205,6 +213,9 @@ func (l *listener) close(unlink bool) error {
 // cleanUp is the last thing: with vacuum the paths that we made go, and only those.
 func (p *parent) cleanUp() {
 	vacuum := p.newest != nil && p.newest.cfg.Process.Vacuum
+	if p.fifo != nil {
+		p.warn(p.fifo.close())
+	}
 	for _, l := range append(p.sockets, p.endpoints...) {
 		if vacuum && l.place != nil {
 			gone, err := l.place.remove()

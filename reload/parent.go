@@ -54,6 +54,11 @@ type parent struct {
 	info      metrics.Info
 	shared    shared
 	pidfiles  []*pidfile
+	touched   []*touched
+	fifo      *fifo
+	fifoID    uint64
+	fifoEnv   *socketEnv
+	fifoBytes chan fifoByte
 	code      int
 	done      bool
 }
@@ -63,7 +68,9 @@ type snapshot struct {
 	cfg  *config.Config
 	spec jail.Spec
 	uses []*listener // by socket of the configuration
-	uid  int         // of the app on this machine, -1 = the parent's own
+	dir  string      // for relative paths, as the jail sees it
+	env  *socketEnv
+	uid  int // of the app on this machine, -1 = the parent's own
 	gid  int
 }
 
@@ -79,6 +86,8 @@ func Run(setup Setup) int {
 		who:    who{euid: os.Geteuid(), egid: os.Getegid(), dir: dir},
 		gens:   map[uint64]*generation{},
 		frames: make(chan frame, 16),
+
+		fifoBytes: make(chan fifoByte),
 	}
 	p.plan.mercy = func() time.Duration { return time.Duration(p.newest.cfg.Process.WorkerReloadMercy) * time.Second }
 	p.plan.exitOnReload = func() bool { return p.newest.cfg.Process.ExitOnReload }
@@ -104,6 +113,13 @@ func (p *parent) prepare() error {
 	if err := p.openEndpoints(); err != nil {
 		return err
 	}
+	p.watchFiles(snap)
+	if len(snap.cfg.Reload.Fifos) > 0 {
+		p.fifoEnv = snap.env
+		if p.fifo, err = openFifo(snap.cfg.Reload.Fifos[0], snap.env, p.fifoID, p.fifoBytes); err != nil {
+			return err
+		}
+	}
 	return p.writePidfile(p.newest.cfg.Process.Pidfile)
 }
 
@@ -115,6 +131,8 @@ func (p *parent) loop() int {
 	defer signal.Stop(signals)
 	wake := time.NewTimer(time.Hour)
 	defer wake.Stop()
+	look := time.NewTicker(touchEvery)
+	defer look.Stop()
 	p.feed(evBoot{})
 	for !p.done {
 		p.arm(wake)
@@ -123,6 +141,10 @@ func (p *parent) loop() int {
 			p.signalled(sig.(syscall.Signal))
 		case f := <-p.frames:
 			p.received(f)
+		case b := <-p.fifoBytes:
+			p.fifoSaid(b)
+		case <-look.C:
+			p.lookAtFiles()
 		case <-wake.C:
 			p.feed(evWoke{})
 		}
@@ -197,6 +219,7 @@ func (p *parent) do(act action) {
 	case actRevert:
 		if p.serving != nil {
 			p.newest = p.serving
+			p.watchFiles(p.newest)
 		}
 		p.dropSockets()
 	case actCount:
@@ -235,6 +258,7 @@ func (p *parent) reloadConfig() event {
 		p.log.Warn().Msg(text)
 	}
 	p.newest = snap
+	p.watchFiles(snap)
 	return evLoaded{overlap: cfg.Reload.Overlap}
 }
 
@@ -285,6 +309,7 @@ func (p *parent) snapshotOf(cfg *config.Config) (*snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
+	snap.dir, snap.env = dir, env
 	for _, s := range cfg.Sockets.List {
 		l, err := p.listen(s.Addr, env)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"gowsgi/config"
 	"gowsgi/master"
@@ -27,6 +28,7 @@ func payload(env []string, terminal bool) func(*config.Config, reload.Boot) (any
 			PythonPath: cfg.Python.Path, PyArgv: cfg.Python.Argv,
 			BufferSize: cfg.Protocol.BufferSize, Timeout: cfg.Sockets.Timeout, PostBuf: cfg.Protocol.PostBuffering,
 			Script: cfg.Protocol.ManageScriptName, NoWrapper: cfg.Python.NoFileWrapper, CatchExc: cfg.Python.CatchExceptions,
+			MaxRequests: cfg.Life.MaxRequests, MaxReqDelta: cfg.Life.MaxRequestsDelta, StackOnUSR2: cfg.Life.HarakiriVerbose,
 			LogRequests: !cfg.Log.DisableRequests, LogJSON: cfg.Log.JSON, LogFD: 2,
 		}
 		for _, e := range cfg.Entries {
@@ -40,8 +42,17 @@ func payload(env []string, terminal bool) func(*config.Config, reload.Boot) (any
 			Env:       environment(env, cfg.Process.Env),
 			DieOnTerm: cfg.Process.DieOnTerm, ContainerInit: boot.ContainerInit,
 			MercySeconds: cfg.Process.WorkerReloadMercy, NeedApp: cfg.Process.NeedApp,
-			LogJSON: cfg.Log.JSON, LogTerminal: terminal,
+			LogJSON: cfg.Log.JSON, LogTerminal: terminal, Limits: limits(&cfg.Life),
 		}, nil
+	}
+}
+
+func limits(l *config.Life) master.Limits {
+	seconds := func(n int) time.Duration { return time.Duration(n) * time.Second }
+	return master.Limits{
+		Harakiri: seconds(l.Harakiri), HarakiriVerbose: l.HarakiriVerbose,
+		MinLifetime: seconds(l.MinLifetime), MaxLifetime: seconds(l.MaxLifetime), LifetimeDelta: seconds(l.LifetimeDelta),
+		ReloadRSS: uint64(l.ReloadOnRSS), ReloadAS: uint64(l.ReloadOnAS), EvilRSS: uint64(l.EvilRSS), EvilAS: uint64(l.EvilAS),
 	}
 }
 
