@@ -29,6 +29,7 @@ class Core(object):
         self.ident = None  # of the thread
         self.parked = None  # http11.Parked, when there is an http11 socket
         self.log_request = None
+        self.count = runtime.count if runtime.left else None
         board = runtime.board
         self.map = board.map
         self.offset = board.core(runtime.slot, index)
@@ -144,6 +145,8 @@ class Core(object):
         finish(self.map, self.offset, self.requests, self.exceptions, self.sent, self.running, 0, 1, 0, self.average)
         if self.log_request is not None:
             self.log_request(self, request, usec)
+        if self.count is not None:
+            self.count()
         self.request = None
 
     def client_gone(self, request, err):

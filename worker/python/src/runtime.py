@@ -18,6 +18,13 @@ class Runtime(object):
     stopping = False  # SIGHUP came: finish what runs, take nothing new
     started = 0  # unix seconds
     cores = ()  # core.Core, one for each thread
+    left = 0  # requests until max-requests
+
+    def count(self):
+        """Counts a request towards max-requests; the master replaces the worker when it is told."""
+        self.left -= 1
+        if self.left == 0:
+            self.send("served %d %d" % (self.slot, self.pid))
 
     def send(self, text):
         """Sends one message to the master; false when the master is gone."""

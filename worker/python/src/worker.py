@@ -82,6 +82,7 @@ def main(rt, slot):
     signal(SIGTERM, leave)
     signal(SIGHUP, stop)
     set_wakeup_fd(wake_write)
+    limits(rt)
     if conf["lazy_apps"]:
         from _gowsgi import application
 
@@ -100,6 +101,18 @@ def main(rt, slot):
     rt.send("ready %d %d %d" % (slot, rt.pid, ok))
     serve(rt, watched, stop_read)
     return end(rt)
+
+
+def limits(rt):
+    """What the master's limits need of a worker: the count of requests, and the stacks before harakiri kills it."""
+    conf = rt.conf
+    if conf["max_requests"]:
+        rt.left = conf["max_requests"] + conf["max_requests_delta"] * (rt.slot - 1)
+    if conf["stack_on_usr2"]:
+        import faulthandler
+        from _signal import SIGUSR2
+
+        faulthandler.register(SIGUSR2, file=2, all_threads=True)  # works while the main thread is stuck in C
 
 
 def post_fork():

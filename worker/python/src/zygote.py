@@ -65,14 +65,23 @@ def prepare(rt, conf):
 
 
 def buffer_lines():
-    """Makes print() appear in the log when the line ends: Python buffers blocks when stdout is no terminal."""
-    try:
-        sys.stdout.reconfigure(line_buffering=True)
-    except AttributeError:  # Python 3.6
-        from io import TextIOWrapper
+    """Makes output appear in the log when the line ends.
 
-        old = sys.stdout
-        sys.stdout = TextIOWrapper(old.detach(), old.encoding, old.errors, line_buffering=True)
+    Python buffers blocks when stdout is no terminal, and before 3.9 those of stderr too.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream.line_buffering:
+            continue
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(line_buffering=True)
+        else:  # Python 3.6
+            from io import TextIOWrapper
+
+            encoding, errors = stream.encoding, stream.errors
+            stream = TextIOWrapper(stream.detach(), encoding, errors, line_buffering=True)
+            setattr(sys, name, stream)
+            setattr(sys, "__%s__" % name, stream)
 
 
 def flush():
