@@ -61,7 +61,10 @@ func TestHostMounts(t *testing.T) {
 	if shared := strings.Contains(string(before), " shared:"); shared != (propagation == "shared") {
 		t.Fatalf("the test's own root is not %s:\n%s", propagation, before)
 	}
-	for _, spec := range []Spec{fullSpec(root), hostSpec()} {
+	overlay := fullSpec(root)
+	overlay.Root.Overlay = true
+	overlay.Root.Mounts = []Mount{{Kind: MountBind, Source: "/etc", Target: "/nfs", ReadOnly: true}, {Kind: MountTmpfs, Target: "/tmp"}}
+	for _, spec := range []Spec{fullSpec(root), hostSpec(), overlay} {
 		j := mustStart(t, spec, "ls /home/app")
 		if got := j.answers["ls /home/app"]; spec.Root.Kind == RootDir && got != "" {
 			t.Errorf("a mount below the rootfs is seen: %q", got)

@@ -75,31 +75,6 @@ func (e *entry) foreignAttr() mount.Attr {
 	return attr
 }
 
-// rootDir clones the rootfs, without what the host has mounted below it, and hangs the clone on the rootfs itself: a root for pivot_root
-// must be a mount point, and so no directory has to be made.
-func (e *entry) rootDir() error {
-	t, err := mount.Clone(unix.AT_FDCWD, e.spec.Root.Path, false)
-	if err != nil {
-		if e.spec.has(NSUser) && errors.Is(err, unix.EINVAL) {
-			return fmt.Errorf("cannot hide what is mounted below rootfs %q from a user namespace: %w", e.spec.Root.Path, err)
-		}
-		return fmt.Errorf("cannot use rootfs: %w", err)
-	}
-	e.root = t
-	if attr := e.foreignAttr(); attr != 0 {
-		if err := t.Restrict(attr, false); err != nil {
-			return err
-		}
-	}
-	fd, err := unix.Open(e.spec.Root.Path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("cannot open rootfs %q: %w", e.spec.Root.Path, err)
-	}
-	defer unix.Close(fd)
-	e.expect("/", e.foreignAttr(), false)
-	return t.Attach(fd)
-}
-
 // pivot makes the tree the root; nothing of the host's mounts is left in the namespace after it.
 func (e *entry) pivot() error {
 	if err := mount.Pivot(e.root); err != nil {

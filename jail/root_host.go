@@ -27,13 +27,8 @@ func (e *entry) rootHost() error {
 		return err
 	}
 	e.root = t
-	fd, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("cannot open the host's root: %w", err)
-	}
-	defer unix.Close(fd)
 	e.expect("/", scratchAttr|mount.ReadOnly, false)
-	if err := t.Attach(fd); err != nil {
+	if err := attachOverRoot(t); err != nil {
 		return err
 	}
 	return e.makePath("/proc")
@@ -72,26 +67,7 @@ func (e *entry) hostSystem() error {
 }
 
 // showReadOnly binds a path of the host at its own place, with everything mounted below it.
-func (e *entry) showReadOnly(p string) error {
-	t, err := mount.Clone(unix.AT_FDCWD, p, true)
-	if err != nil {
-		return fmt.Errorf("cannot show %q: %w", p, err)
-	}
-	defer t.Close()
-	var st unix.Stat_t
-	if err := unix.Fstat(t.Fd(), &st); err != nil {
-		return fmt.Errorf("cannot stat %q: %w", p, err)
-	}
-	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
-		err = e.makePath(p)
-	} else {
-		err = e.makeFile(p)
-	}
-	if err != nil {
-		return err
-	}
-	return e.attach(t, p, mount.ReadOnly|e.foreignAttr(), true)
-}
+func (e *entry) showReadOnly(p string) error { return e.show(p, p, mount.ReadOnly) }
 
 func (e *entry) makeFile(p string) error {
 	dir, name := path.Split(path.Clean(p))

@@ -137,3 +137,75 @@ func TestStartRefusals(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) { failsAt(t, c.spec, c.step, c.text) })
 	}
 }
+
+func TestOverlayForgets(t *testing.T) {
+	needRoot(t)
+	root := newRootfs(t)
+	if err := os.Chmod(root, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	spec := fullSpec(root)
+	spec.Root.Overlay, spec.Root.OverlaySize = true, "8m"
+	before := list(root)
+	for range 2 { // the second jail finds nothing of the first
+		j := mustStart(t, spec, "ls /", "write /new", "read /new", "read /inside", "ls /home/app")
+		if j.answers["write /new"] != "ok" || j.answers["read /new"] != "x" || j.answers["read /inside"] != "the rootfs" {
+			t.Errorf("the jail sees %v", j.answers)
+		}
+		if strings.Contains(j.answers["ls /"], "new") {
+			t.Error("a file of an earlier jail is there")
+		}
+	}
+	if after := list(root); after != before {
+		t.Errorf("the rootfs held %q and now %q", before, after)
+	}
+	below := filepath.Join(root, "home/app")
+	if err := unix.Mount("tmpfs", below, "tmpfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(below, unix.MNT_DETACH) })
+	write(t, filepath.Join(below, "hidden"), "")
+	if got := mustStart(t, spec, "ls /home/app").answers["ls /home/app"]; got != "" {
+		t.Errorf("a mount below the rootfs is seen through the overlay: %q", got)
+	}
+}
+
+func TestDeclaredMounts(t *testing.T) {
+	needRoot(t)
+	root, shared := newRootfs(t), t.TempDir()
+	sub := filepath.Join(shared, "sub")
+	if err := os.Mkdir(sub, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", sub, "tmpfs", 0, "mode=0777"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(sub, unix.MNT_DETACH) })
+	write(t, filepath.Join(sub, "below"), "below")
+	if err := os.Chmod(shared, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	spec := fullSpec(root)
+	spec.Root.Mounts = []Mount{
+		{Kind: MountBind, Source: shared, Target: "/nfs", ReadOnly: true},
+		{Kind: MountBind, Source: shared, Target: "/home/app"},
+		{Kind: MountTmpfs, Target: "/tmp", Size: "1m"},
+	}
+	j := mustStart(t, spec, "read /nfs/sub/below", "write /nfs/new", "write /nfs/sub/new", "write /home/app/new", "write /home/app/sub/new", "write /tmp/new")
+	for what, want := range map[string]string{"read /nfs/sub/below": "below", "write /nfs/new": "EROFS", "write /nfs/sub/new": "EROFS",
+		"write /home/app/new": "ok", "write /home/app/sub/new": "ok", "write /tmp/new": "ok"} {
+		if got := j.answers[what]; got != want {
+			t.Errorf("%s gives %q, want %q", what, got, want)
+		}
+	}
+	if left := list(filepath.Join(root, "tmp")); left != "" {
+		t.Errorf("the rootfs's /tmp holds %q", left)
+	}
+	spec.Root.Mounts = []Mount{{Kind: MountTmpfs, Target: "/not/there"}}
+	failsAt(t, spec, "mounts", "no such file")
+	spec.Root.Overlay = true
+	spec.Creds = Creds{}
+	if got := mustStart(t, spec, "write /not/there/new").answers["write /not/there/new"]; got != "ok" {
+		t.Errorf("with an overlay the target is not made: %q", got)
+	}
+}

@@ -21,6 +21,28 @@ type Root struct {
 	Path       string      `json:"path,omitempty"`        // RootDir: the directory, absolute
 	KeepMounts []KeepMount `json:"keep_mounts,omitempty"` // bound into the jail, in order
 	AppDirs    []string    `json:"app_dirs,omitempty"`    // RootHost: seen read-only at their own path, absolute
+	Mounts     []Mount     `json:"mounts,omitempty"`      // in order, after /proc and /dev
+
+	Overlay     bool   `json:"overlay,omitempty"`      // RootDir: writes go to memory and end with the jail
+	OverlaySize string `json:"overlay_size,omitempty"` // as Mount.Size
+}
+
+// MountKind says what a Mount shows.
+type MountKind string
+
+const (
+	MountBind  MountKind = "bind"  // a path of the host, with all that is mounted below it
+	MountTmpfs MountKind = "tmpfs" // an empty filesystem in memory
+)
+
+// Mount is something to be seen in the jail. Where the jail's root is its own to write (a host root, an overlay) the target is made;
+// in a bare rootfs it must exist.
+type Mount struct {
+	Kind     MountKind `json:"kind"`
+	Source   string    `json:"source,omitempty"` // MountBind: absolute, on the host
+	Target   string    `json:"target"`           // absolute, in the jail
+	ReadOnly bool      `json:"read_only,omitempty"`
+	Size     string    `json:"size,omitempty"` // MountTmpfs: as tmpfs(5) writes it: "64m", "10%"; empty: half of the memory
 }
 
 // KeepMount is a path of the host that is seen in the jail, without what is mounted below it (in a user namespace of its own: with it,

@@ -73,6 +73,7 @@ func (s *Spec) Steps() []Step {
 		{"proc", "/proc", (*entry).mountProc, own},
 		{"proc-masks", "/proc", (*entry).maskProc, s.guarded(GuardProc)},
 		{"dev", "/dev", (*entry).dev, host || s.guarded(GuardDev)},
+		{"mounts", s.mountList(), (*entry).mounts, len(s.Root.Mounts) > 0},
 		{"keep-mounts", s.keepList(), (*entry).attachKeepMounts, len(s.Root.KeepMounts) > 0},
 		{"read-only-root", "/", (*entry).sealRoot, host},
 		{"pivot-root", "/", (*entry).pivot, own},
@@ -109,6 +110,18 @@ func (s *Spec) keepList() string {
 	var list []string
 	for _, k := range s.Root.KeepMounts {
 		list = append(list, k.Source+":"+k.target(s.Root.Path))
+	}
+	return strings.Join(list, " ")
+}
+
+func (s *Spec) mountList() string {
+	var list []string
+	for _, m := range s.Root.Mounts {
+		text := string(m.Kind) + " " + m.Source + ":" + m.Target
+		if m.ReadOnly {
+			text += ":ro"
+		}
+		list = append(list, text)
 	}
 	return strings.Join(list, " ")
 }

@@ -71,7 +71,7 @@ func (s *Spec) validateRoot(bad func(string, ...any)) {
 	r := &s.Root
 	switch r.Kind {
 	case RootNone:
-		if len(r.KeepMounts) > 0 || len(r.AppDirs) > 0 || r.Path != "" {
+		if len(r.KeepMounts) > 0 || len(r.AppDirs) > 0 || len(r.Mounts) > 0 || r.Path != "" {
 			bad("cannot bind into the jail: it has no root of its own")
 		}
 	case RootDir:
@@ -97,6 +97,17 @@ func (s *Spec) validateRoot(bad func(string, ...any)) {
 		}
 		if t := k.target(r.Path); !path.IsAbs(t) || path.Clean(t) == "/" {
 			bad("cannot keep mount %q at %q: not a path below the root", k.Source, t)
+		}
+	}
+	if r.Overlay && r.Kind != RootDir {
+		bad("cannot lay an overlay: only over a rootfs")
+	}
+	for _, m := range r.Mounts {
+		if m.Kind != MountBind && m.Kind != MountTmpfs || (m.Kind == MountBind) != path.IsAbs(m.Source) {
+			bad("cannot mount %s %q in the jail: not an absolute path of the host", m.Kind, m.Source)
+		}
+		if !path.IsAbs(m.Target) || path.Clean(m.Target) == "/" || below(m.Target, "/proc") {
+			bad("cannot mount on %q in the jail: not a path for it", m.Target)
 		}
 	}
 	for _, d := range r.AppDirs {

@@ -34,8 +34,16 @@ func Pivot(root *Tree) error {
 	if err := unix.Fchdir(old); err != nil {
 		return fmt.Errorf("cannot go to the old root: %w", err)
 	}
-	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
-		return fmt.Errorf("cannot detach the old root: %w", err)
+	// The uppermost mount there goes first: anything that lay over the old root's directory, in the end the old root itself. Then the
+	// directory is in no mount namespace any more, which is EINVAL.
+	for detached := 0; ; detached++ {
+		err := unix.Unmount(".", unix.MNT_DETACH)
+		if err == unix.EINVAL && detached > 0 {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("cannot detach the old root: %w", err)
+		}
 	}
 	if err := unix.Chdir("/"); err != nil {
 		return fmt.Errorf("cannot enter the new root: %w", err)
