@@ -8,7 +8,7 @@ import (
 
 // arithmetic evaluates words and signs from left to right, without precedence, as uWSGI does: + - * / with whole numbers, ++ and -- after a
 // word; words that follow each other are joined as text. Parentheses group, which uWSGI reads as part of a word (and then as 0).
-// ok is false when no word is a number or a known name: then it is no sum but text of another language.
+// ok is false when there is no sign and no word is a number or a known name: then it is no sum but text of another language.
 func (x *expander) arithmetic(body string, depth int) (result string, ok bool, err error) {
 	if depth > maxNesting {
 		return "", false, errTooDeep
@@ -35,6 +35,7 @@ func (x *expander) arithmetic(body string, depth int) (result string, ok bool, e
 		}
 		token, rest, _ = strings.Cut(rest, " ")
 		if acc.sign(token) {
+			known = true
 			continue
 		}
 		v, found, err := x.word(token, depth)
