@@ -97,6 +97,8 @@ type Spec struct {
 	Caps       []string    `json:"caps,omitempty"`       // capabilities kept, by name without CAP_ ("net_bind_service")
 	GuardsOff  []Guard     `json:"guards_off,omitempty"` // doors left open
 
+	Cgroups []Cgroup `json:"cgroups,omitempty"` // of everything in the jail
+
 	// A root that the configuration makes itself, with hooks, instead of Root.
 	Hooks     []hook.Hook `json:"hooks,omitempty"`      // of the phases in-jail, post-jail (without Root), as-root and as-user, in order
 	Shell     []string    `json:"shell,omitempty"`      // runs the hooks' commands; empty: /bin/sh

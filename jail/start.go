@@ -38,19 +38,25 @@ type Process struct {
 	Spec       Spec // what was sent: the asked one, completed
 
 	pidfd int
+	leaf  cgroupLeaf
 }
 
-// Kill sends SIGKILL; with a pid namespace everything in the jail dies with it. A process that was already reaped is not mistaken for
+// Kill sends SIGKILL; with a pid namespace or a cgroup of version 2 everything in the jail dies with it. A process that was already reaped is not mistaken for
 // another one (pidfd_send_signal(2)).
 func (p *Process) Kill() {
+	p.leaf.kill()
 	if p.pidfd >= 0 {
 		_ = unix.PidfdSendSignal(p.pidfd, unix.SIGKILL, nil, 0)
 	}
 }
 
-// Close gives back what the parent holds of the process: the control socket (so the master ends, if it lives) and the pidfd.
+// Close gives back what the parent holds of the process: the control socket (so the master ends, if it lives), the pidfd, and its cgroup,
+// whose last processes are killed.
 func (p *Process) Close() {
 	p.Conn.Close()
+	p.leaf.kill()
+	p.leaf.remove()
+	p.leaf = cgroupLeaf{}
 	if p.pidfd >= 0 {
 		unix.Close(p.pidfd)
 		p.pidfd = -1
@@ -105,21 +111,34 @@ func Start(c Command) (*Process, error) {
 	defer unix.Close(pair[1])
 	conn := newConn(os.NewFile(uintptr(pair[0]), "control"), false)
 	p := &Process{Conn: conn, Generation: c.Generation, pidfd: -1}
+	if p.leaf, err = prepareCgroups(spec.Cgroups, c.Generation); err != nil {
+		conn.Close()
+		return nil, newStepError(Step{Name: "cgroup"}, err)
+	}
 	from := origin{proc: proc, join: plan, exe: exe}
 	if err := p.spawn(&c, &spec, from, pair[1]); err != nil {
-		conn.Close()
+		p.Close()
 		return nil, err
 	}
 	p.Spec = spec
+	if err := joinVersion1(spec.Cgroups, p.PID); err != nil {
+		p.end()
+		return nil, newStepError(Step{Name: "cgroup"}, err)
+	}
 	boot := Message{Type: MsgBoot, Generation: c.Generation, Spec: &spec, Payload: payload}
 	if err := conn.Send(boot); err != nil && !errors.Is(err, unix.EPIPE) {
 		// EPIPE is the caller's to find out: the process has ended, and its status says more.
-		p.Kill()
-		p.Close()
-		_, _ = unix.Wait4(p.PID, nil, 0, nil)
+		p.end()
 		return nil, newStepError(Step{Name: "boot"}, err)
 	}
 	return p, nil
+}
+
+// end undoes a start that nobody else has heard of yet.
+func (p *Process) end() {
+	p.Kill()
+	_, _ = unix.Wait4(p.PID, nil, 0, nil)
+	p.Close()
 }
 
 // complete fills in what an ordinary user (euid not 0) needs and did not say: a root built from the host comes with a user namespace, whose
@@ -171,6 +190,8 @@ func (p *Process) spawn(c *Command, spec *Spec, from origin, control int) error 
 		return newStepError(Step{Name: "descriptors"}, fmt.Errorf("cannot make descriptors close-on-exec: %w", err))
 	}
 	attr := &syscall.ProcAttr{Env: c.Env, Files: fds, Sys: spec.sysProcAttr(&p.pidfd)}
+	// Cloned into it, the master has never been outside (clone3(2), Linux 5.7).
+	attr.Sys.CgroupFD, attr.Sys.UseCgroupFD = p.leaf.fd()
 	p.PID, err = forkExec(spec, from, []string{os.Args[0], c.Role}, attr)
 	return err
 }
