@@ -21,7 +21,7 @@ func TestBadReload(t *testing.T) {
 		{"configuration does not parse, overlap", true, func(w *site) { w.e.Write("site.ini", "[uwsgi]\nprocesses = many\n") }, `site\.ini:2`},
 		{"configuration is gone", false, func(w *site) { w.e.Run("rm", w.ini) }, `site\.ini`},
 		{"option not supported", false, func(w *site) { w.extra += "spooler = /tmp\n"; w.write() }, `(?i)not supported yet: spooler`},
-		{"app does not import, overlap", true, func(w *site) { w.code("x\"\nraise ImportError('broken on purpose')\nx = \"") }, `ImportError: broken on purpose`},
+		{"app does not import, overlap", true, func(w *site) { w.breakCode() }, `ImportError: broken on purpose`},
 		{"rootfs is gone, overlap", true, func(w *site) { w.root += "-gone"; w.write() }, `(?i)cannot .*-gone`},
 		{"user is gone, overlap", true, func(w *site) { w.extra += "uid = nosuchuser\n"; w.write() }, `(?i)cannot .*nosuchuser`},
 	} {
@@ -49,16 +49,17 @@ func TestBadReload(t *testing.T) {
 				t.Errorf("%s: %s", sum, strings.Join(sum.Samples, "; "))
 			}
 			good.write()
-			good.root = w.root
-			if strings.HasSuffix(good.root, "-gone") {
-				good.root = strings.TrimSuffix(good.root, "-gone")
-			}
-			good.code("two")
 			good.fix()
 			good.hup()
 			good.waitServed("two")
 		})
 	}
+}
+
+// breakCode puts an app in place that does not import.
+func (w *site) breakCode() {
+	w.e.T.Helper()
+	w.e.Write(w.root+harness.AppDir+"/probe.py", "raise ImportError('broken on purpose')\n")
 }
 
 // fix makes the app importable again after a breaking change of its code.

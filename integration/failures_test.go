@@ -14,6 +14,12 @@ const marker = "open('ran', 'w').close()\n\n\ndef application(e, s):\n    s('200
 
 // TestStartFailures: whatever is missing for the jail ends the start with one line that names step and cause, and no app process ever ran.
 func TestStartFailures(t *testing.T) {
+	env := harness.New(t)
+	root := env.RootfsCopy()
+	env.Write(root+harness.AppDir+"/marker.py", marker)
+	if err := os.Chmod(root+harness.AppDir, 0o777); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name   string
 		change map[string]string // value by option, on top of a command that works
@@ -32,12 +38,7 @@ func TestStartFailures(t *testing.T) {
 		{name: "not root", uid: 65534, names: []string{"root"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			e := harness.New(t)
-			root := e.RootfsCopy()
-			e.Write(root+harness.AppDir+"/marker.py", marker)
-			if err := os.Chmod(root+harness.AppDir, 0o777); err != nil {
-				t.Fatal(err)
-			}
+			e := env.With(t)
 			before := e.Run("ls", "-A", root)
 			args := []string{"--http-socket", harness.FreePort(t), "--master", "--module", "marker"}
 			for _, option := range [][2]string{{"--chdir", harness.AppDir}, {"--uid", "uwsgi"}, {"--gid", "uwsgi"}, {"--namespace", "ROOT:jail"}} {

@@ -72,7 +72,12 @@ func TestPrometheus(t *testing.T) {
 		getBody(t, "http", w.http, "/code")
 	}
 	_, _ = harness.Fetch("http", w.http, "/fail", 5*time.Second)
-	before := metrics(t, w.prometheus)
+	var before map[string]float64
+	harness.Eventually(3*time.Second, func() bool { // memory is measured once a second
+		before = metrics(t, w.prometheus)
+		rss, _ := sumOf(before, "gowsgi_worker_rss_bytes")
+		return rss > 0
+	})
 	for _, family := range []string{"gowsgi_requests_total", "gowsgi_exceptions_total", "gowsgi_workers", "gowsgi_workers_wanted",
 		"gowsgi_worker_spawns_total", "gowsgi_worker_deaths_total", "gowsgi_reloads_total", "gowsgi_jail_build_seconds_count",
 		"gowsgi_worker_rss_bytes", "gowsgi_listen_queue", "gowsgi_listen_queue_max", "gowsgi_generation", "gowsgi_start_time_seconds"} {

@@ -29,11 +29,14 @@ type Env struct {
 	Dir string // mode 0755 all the way up, removed at the end
 
 	mounts string
-	known  []int // pids of children whose Wait is somebody's
-	serial int
+	known  map[int]bool // pids of children whose Wait is somebody's
 }
 
-var active atomic.Bool
+// The process has one Env at a time, and names that are never used twice.
+var (
+	active atomic.Bool
+	serial atomic.Int64
+)
 
 // New begins a test. It fails the test when another test of the process is still running.
 func New(t testing.TB) *Env {
@@ -51,7 +54,7 @@ func New(t testing.TB) *Env {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	e := &Env{T: t, Dir: dir, mounts: Mountinfo(t)}
+	e := &Env{T: t, Dir: dir, mounts: Mountinfo(t), known: map[int]bool{}}
 	t.Cleanup(func() {
 		defer active.Store(false)
 		e.checkLeftovers()
@@ -63,6 +66,13 @@ func New(t testing.TB) *Env {
 		}
 	})
 	return e
+}
+
+// With returns the same Env for a subtest: what the subtest starts ends with it.
+func (e *Env) With(t testing.TB) *Env {
+	sub := *e
+	sub.T = t
+	return &sub
 }
 
 // NeedRoot skips the test for an ordinary user.
@@ -119,8 +129,7 @@ func (e *Env) Write(name, text string) string {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		e.T.Fatal(err)
 	}
-	e.serial++
-	tmp := fmt.Sprintf("%s.%d.new", path, e.serial)
+	tmp := fmt.Sprintf("%s.%d.new", path, serial.Add(1))
 	if err := os.WriteFile(tmp, []byte(text), 0o644); err != nil {
 		e.T.Fatal(err)
 	}
@@ -161,7 +170,7 @@ func (e *Env) checkLeftovers() {
 // descendants reaps the orphans that ended as our children, then lists who is left below us.
 func (e *Env) descendants() []Proc {
 	for _, p := range Children(os.Getpid()) {
-		if p.State == 'Z' && !slices.Contains(e.known, p.PID) {
+		if p.State == 'Z' && !e.known[p.PID] {
 			var status unix.WaitStatus
 			_, _ = unix.Wait4(p.PID, &status, unix.WNOHANG, nil)
 		}
@@ -190,7 +199,7 @@ func (e *Env) Holder(name string, args ...string) int {
 	if err := cmd.Start(); err != nil {
 		e.T.Fatal(err)
 	}
-	e.known = append(e.known, cmd.Process.Pid)
+	e.known[cmd.Process.Pid] = true
 	e.T.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()

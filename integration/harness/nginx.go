@@ -16,8 +16,7 @@ import (
 // For root its workers run as www-data, as Debian's do, so permissions of unix sockets count.
 func (e *Env) Nginx(upstreams ...string) []string {
 	e.T.Helper()
-	dir := filepath.Join(e.Dir, fmt.Sprintf("nginx-%d", e.serial))
-	e.serial++
+	dir := filepath.Join(e.Dir, fmt.Sprintf("nginx-%d", serial.Add(1)))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		e.T.Fatal(err)
 	}
@@ -55,7 +54,7 @@ http {
 	if err := cmd.Start(); err != nil {
 		e.T.Fatalf("cannot start nginx: %v", err)
 	}
-	e.known = append(e.known, cmd.Process.Pid)
+	e.known[cmd.Process.Pid] = true
 	e.T.Cleanup(func() {
 		_ = unix.Kill(cmd.Process.Pid, unix.SIGTERM)
 		_ = cmd.Wait()

@@ -66,8 +66,7 @@ func (e *Env) Start(args ...string) *Server {
 // StartWith runs the binary; its output goes to a file, so that no reader can block it. The server is ended when the test ends.
 func (e *Env) StartWith(o Options) *Server {
 	e.T.Helper()
-	e.serial++
-	log, err := os.Create(filepath.Join(e.Dir, fmt.Sprintf("server-%d.log", e.serial)))
+	log, err := os.Create(filepath.Join(e.Dir, fmt.Sprintf("server-%d.log", serial.Add(1))))
 	if err != nil {
 		e.T.Fatal(err)
 	}
@@ -86,7 +85,7 @@ func (e *Env) StartWith(o Options) *Server {
 	if err := cmd.Start(); err != nil {
 		e.T.Fatalf("cannot start %s: %v", strings.Join(words, " "), err)
 	}
-	e.known = append(e.known, cmd.Process.Pid)
+	e.known[cmd.Process.Pid] = true
 	s := &Server{T: e.T, PID: cmd.Process.Pid, cmd: cmd, log: log.Name(), done: make(chan struct{})}
 	go func() {
 		_ = cmd.Wait()
