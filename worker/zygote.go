@@ -84,7 +84,7 @@ func NewZygote(path string, conf Conf, files ZygoteFiles) (*Zygote, error) {
 	if err != nil {
 		return nil, err
 	}
-	boot, err := sealedFile("gowsgi-boot", document)
+	boot, err := sealedFile("gowsgi-boot", python.Program(document))
 	if err != nil {
 		return nil, err
 	}
@@ -98,8 +98,8 @@ func NewZygote(path string, conf Conf, files ZygoteFiles) (*Zygote, error) {
 // Close drops the master's own reference to the boot document.
 func (z *Zygote) Close() error { return z.boot.Close() }
 
-// BootDocument renders the text that the bootstrap evaluates: JSON that is a Python expression as well, given the names
-// true, false and null (encoding/json escapes nothing that Python reads otherwise).
+// BootDocument renders what the runtime is told: JSON that is a Python expression as well, given the names true, false
+// and null (encoding/json escapes nothing that Python reads otherwise).
 func BootDocument(conf Conf) ([]byte, error) {
 	text, err := json.Marshal(struct {
 		Modules map[string]string `json:"modules"`

@@ -1,24 +1,11 @@
-"""Program text for `python3 -c`: reads the boot document and hands over to _gowsgi.loader."""
+"""The head of the program in the boot descriptor; the boot document follows as the argument of a call."""
+
+# JSON is a Python expression once these three names exist; importing json would cost milliseconds at every start.
+true, false, null = True, False, None
 
 
-def _boot(fd):
-    import posix
-
-    parts = []
-    size = 0
-    while True:
-        part = posix.pread(fd, 1 << 20, size)
-        if not part:
-            break
-        parts.append(part)
-        size += len(part)
-    posix.close(fd)
-    # JSON is a Python expression once these three names exist; importing json would cost milliseconds at every start.
-    document = eval(b"".join(parts), {"true": True, "false": False, "null": None, "__builtins__": {}})
+def _boot(document):
     name = "_gowsgi.loader"
     space = {"__name__": name}
     exec(compile(document["modules"][name], "_gowsgi/loader.py", "exec"), space)
     space["start"](document)
-
-
-_boot(5)

@@ -1,22 +1,30 @@
 // Package python carries the Python runtime of the zygote and the workers as text: the jail needs nothing of gowsgi
 // inside, any interpreter from CPython 3.6 on evaluates the same sources.
 //
-// Bootstrap goes to `python3 -c`; it reads the boot document from descriptor 5 (docs/architecture.md, seam 3), installs
-// an importer over the sources and calls the zygote. Sources are compiled when they are first imported, so a worker
-// without an http socket never pays for the HTTP parser.
+// Bootstrap goes to `python3 -c`; it runs the program in descriptor 5 (docs/architecture.md, seam 3), which Program puts
+// together: it installs an importer over the sources and calls the zygote. Sources are compiled when they are first
+// imported, so a worker without an http socket never pays for the HTTP parser.
 package python
 
 import (
 	"embed"
+	"fmt"
 	"io/fs"
 	"path"
 	"strings"
 )
 
-// Bootstrap is the program text for `python3 -c`.
-//
+// Bootstrap is the text for `python3 -c`: short, because it is what ps shows.
+const Bootstrap = "exec(open(5,'rb').read())"
+
 //go:embed bootstrap.py
-var Bootstrap string
+var head string
+
+// Program returns the Python program for descriptor 5: the boot document, JSON without bytes outside of UTF-8, is its
+// argument.
+func Program(document []byte) []byte {
+	return fmt.Appendf(nil, "%s\n\n_boot(%s)\n", head, document)
+}
 
 //go:embed src/*.py
 var sources embed.FS

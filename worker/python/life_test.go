@@ -125,7 +125,8 @@ def application(environ, start_response):
 	}
 }
 
-// TestPath checks sys.argv and sys.path: the current directory first, then the pythonpath entries, globs expanded.
+// TestPath checks sys.argv and sys.path: the pythonpath entries with globs expanded, the last one first as uWSGI has it, then
+// the current directory.
 func TestPath(t *testing.T) {
 	extra := t.TempDir()
 	for _, dir := range []string{"b1", "b0"} {
@@ -139,7 +140,7 @@ func TestPath(t *testing.T) {
 	m := startMaster(t, conf, "import sys\ndef app(e, s):\n    s('200 OK', [])\n    return [repr((sys.path[:5], sys.argv)).encode()]\n")
 	m.loaded()
 	m.fork(1)
-	want := fmt.Sprintf("(['.', '%s', '%s/b0', '%s/b1', '/plain'], ['uwsgi', 'one', 'two'])", m.dir, extra, extra)
+	want := fmt.Sprintf("(['/plain', '%s/b1', '%s/b0', '%s', '.'], ['uwsgi', 'one', 'two'])", extra, extra, m.dir)
 	if got := body(talk(t, m.addrs[0], []byte("GET / HTTP/1.0\r\n\r\n"))); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -65,6 +65,7 @@ def main(rt, slot):
     conf = rt.conf
     rt.slot = slot
     runtime.refresh_pid()
+    runtime.set_name("uWSGI worker %d" % slot)
     stop_read, stop_write = os.pipe()
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_read, False)

@@ -49,6 +49,7 @@ def prepare(rt, conf):
     rt.conf = conf
     rt.started = int(time())
     runtime.refresh_pid()
+    runtime.set_name("uWSGI zygote")
     fds = conf["fds"]
     for fd in [fds["channel"], fds["board"], fds["lifeline"]] + [s["fd"] for s in conf["sockets"]]:
         os.set_inheritable(fd, False)  # a program the application starts has no business with them
