@@ -12,7 +12,7 @@ import (
 func parseYAML(data []byte, want string) ([]Entry, bool, error) {
 	p := &yamlParser{}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	for i, raw := range strings.Split(string(data), "\n") {
+	for i, raw := range strings.Split(strings.TrimSuffix(string(data), "\n"), "\n") {
 		raw = strings.TrimRight(raw, "\r")
 		if strings.HasPrefix(raw, "---") && strings.Trim(raw[3:], " ") == "" {
 			if p.hasContent() {

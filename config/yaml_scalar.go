@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -61,8 +62,6 @@ func (p *yamlParser) scalar(rest string, l *yamlLine) ([]yamlValue, error) {
 	case '[', '{':
 		v, err := p.flow(rest, l)
 		return v, err
-	case '&', '*', '!', '@', '`':
-		return nil, l.errorf("a value cannot begin with %q (anchors, aliases and tags are not supported): quote it", rest[0])
 	}
 	s, err := plain(rest)
 	if err != nil {
@@ -79,8 +78,15 @@ func (p *yamlParser) scalar(rest string, l *yamlLine) ([]yamlValue, error) {
 	return []yamlValue{{text: s}}, nil
 }
 
+// plain reads a value without quotes.
 func plain(text string) (string, error) {
 	text = stripComment(text)
+	switch {
+	case text == "-" || strings.HasPrefix(text, "- "):
+		return "", errors.New("a sequence cannot begin here")
+	case text != "" && strings.IndexByte("&*!@`", text[0]) >= 0:
+		return "", fmt.Errorf("a value cannot begin with %q (anchors, aliases and tags are not supported): quote it", text[0])
+	}
 	if strings.Contains(text, ": ") || strings.HasSuffix(text, ":") {
 		return "", errors.New("a colon and a blank in a value: quote it")
 	}
@@ -140,21 +146,30 @@ func (p *yamlParser) blockScalar(head string, l *yamlLine) (string, error) {
 	return body + "\n", nil
 }
 
-// fold joins lines with blanks; an empty line is a newline.
+// fold joins lines with blanks. An empty line is a newline, and lines that are indented more than the first keep theirs.
 func fold(lines []string) string {
 	var b strings.Builder
-	glue := ""
-	for _, line := range lines {
-		if line == "" {
-			b.WriteByte('\n')
-			glue = ""
+	for i, line := range lines {
+		if i == 0 {
+			b.WriteString(line)
 			continue
 		}
-		b.WriteString(glue + line)
-		glue = " "
+		prev := lines[i-1]
+		switch {
+		case line == "":
+			b.WriteByte('\n')
+			continue
+		case isIndented(line) || isIndented(prev):
+			b.WriteByte('\n')
+		case prev != "":
+			b.WriteByte(' ')
+		}
+		b.WriteString(line)
 	}
 	return b.String()
 }
+
+func isIndented(line string) bool { return line != "" && (line[0] == ' ' || line[0] == '\t') }
 
 var errUnclosed = errors.New("a quote is not closed")
 
@@ -204,24 +219,25 @@ func escape(s string) (string, int, error) {
 
 // flow reads [a, b] or {a: 1, b: 2}, on one line or several.
 func (p *yamlParser) flow(text string, l *yamlLine) ([]yamlValue, error) {
-	closer := byte(']')
-	if text[0] == '{' {
-		closer = '}'
-	}
-	for !strings.HasSuffix(stripComment(text), string(closer)) {
+	body, after, closed := bracketed(text)
+	for !closed {
 		if p.next >= len(p.lines) || len(text) > maxValue {
 			return nil, l.errorf("%q is not closed", text[0])
 		}
-		text = stripComment(text) + " " + p.lines[p.next].text
+		text = body + " " + p.lines[p.next].text
 		p.next++
+		body, after, closed = bracketed(text)
 	}
-	text = stripComment(text)
+	if stripComment(after) != "" {
+		return nil, l.errorf("text after a closing bracket")
+	}
+	mapping := text[0] == '{'
 	var list []yamlValue
-	body := strings.Trim(text[1:len(text)-1], " \t")
+	body = strings.Trim(body[1:], " \t")
 	for body != "" {
 		var v yamlValue
 		var err error
-		if closer == '}' {
+		if mapping {
 			if v.key, body, err = yamlKey(body); err != nil {
 				return nil, l.errorf("%v", err)
 			}
@@ -233,6 +249,30 @@ func (p *yamlParser) flow(text string, l *yamlLine) ([]yamlValue, error) {
 		list = append(list, v)
 	}
 	return list, nil
+}
+
+// bracketed finds the bracket that closes the first byte of text: body runs up to it, after follows it. Without one, body is the text without
+// the comment at its end.
+func bracketed(text string) (body, after string, closed bool) {
+	closer := byte(']')
+	if text[0] == '{' {
+		closer = '}'
+	}
+	for i := 1; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == closer:
+			return text[:i], text[i+1:], true
+		case c == '#' && (text[i-1] == ' ' || text[i-1] == '\t'):
+			return text[:i-1], "", false
+		case (c == '"' || c == '\'') && strings.IndexByte("[{, \t:", text[i-1]) >= 0:
+			_, rest, err := quoted(text[i:])
+			if err != nil {
+				return text, "", false
+			}
+			i = len(text) - len(rest) - 1
+		}
+	}
+	return text, "", false
 }
 
 // flowScalar reads one item up to a comma or the end.
@@ -248,7 +288,9 @@ func flowScalar(body string) (v, rest string, err error) {
 		return v, strings.Trim(strings.TrimPrefix(body, ","), " \t"), nil
 	}
 	v, rest, _ = strings.Cut(body, ",")
-	v = strings.Trim(v, " \t")
+	if v, err = plain(v); err != nil {
+		return "", "", err
+	}
 	if strings.ContainsAny(v, "[]{}") {
 		return "", "", errors.New("only scalars can stand in brackets")
 	}
