@@ -69,15 +69,6 @@ func getBody(t *testing.T, proto, addr, path string) string {
 	return r.Body
 }
 
-// mountPoints returns the mount points of a mount table.
-func mountPoints(mountinfo []string) []string {
-	var points []string
-	for _, line := range mountinfo {
-		points = append(points, strings.Fields(line)[4])
-	}
-	return points
-}
-
 // mountAt returns the line of the mount at a path.
 func mountAt(t *testing.T, mountinfo []string, path string) string {
 	t.Helper()

@@ -64,16 +64,18 @@ http {
 		}
 	})
 	for _, addr := range addrs {
-		if !Eventually(10*time.Second, func() bool {
-			c, err := Dial(addr, time.Second)
-			if err == nil {
-				c.Close()
-			}
-			return err == nil
-		}) {
+		if !Eventually(10*time.Second, func() bool { return accepts(addr) }) {
 			text, _ := os.ReadFile(filepath.Join(dir, "error.log"))
 			e.T.Fatalf("nginx does not listen on %s\n%s", addr, text)
 		}
 	}
 	return addrs
+}
+
+func accepts(addr string) bool {
+	c, err := Dial(addr, time.Second)
+	if err == nil {
+		c.Close()
+	}
+	return err == nil
 }

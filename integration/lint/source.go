@@ -102,9 +102,25 @@ func (s *source) checkFunc(d *ast.FuncDecl) {
 		s.complain(s.line(d.Pos()), "has an init function: nothing happens on import")
 	}
 	lines := s.line(d.End()) - s.line(d.Pos()) + 1
+	if s.isTest() {
+		lines -= s.tableLines(d)
+	}
 	if lines > maxFuncLines && !isTable(d.Doc) {
 		s.complain(s.line(d.Pos()), "function %s has %d lines, more than %d", d.Name.Name, lines, maxFuncLines)
 	}
+}
+
+// tableLines counts the lines of composite literals: in a test they are the table of its cases.
+func (s *source) tableLines(d *ast.FuncDecl) int {
+	lines := 0
+	ast.Inspect(d, func(n ast.Node) bool {
+		literal, ok := n.(*ast.CompositeLit)
+		if ok {
+			lines += s.line(literal.End()) - s.line(literal.Pos())
+		}
+		return !ok
+	})
+	return lines
 }
 
 func (s *source) checkTypes(d *ast.GenDecl) {
