@@ -52,7 +52,7 @@ func TestFormats(t *testing.T) {
 		{parseYAML, "uwsgi:\n  a: - b\n", "!line 2: a sequence cannot begin here"},
 		{parseYAML, "uwsgi:\n  a:\n  - - b\n", "!line 3: only scalars can stand in a sequence"},
 		{parseYAML, "uwsgi:\n  a: [[b], c]\n", "!line 2: text after a closing bracket"},
-		{parseYAML, "uwsgi:\n  a: [b: {c]\n", "!line 2: only scalars can stand in brackets"},
+		{parseYAML, "uwsgi:\n  a: [b, {c]\n", "!line 2: only scalars can stand in brackets"},
 		{parseYAML, "uwsgi:\n  a: \"\\q\"\n", "!line 2: unknown escape"},
 		{parseYAML, "uwsgi:\n  a: |2\n    b\n", "!line 2: \"|2\" is not supported"},
 		{parseYAML, "uwsgi:\n  just words\n", "!line 2: a name and a colon are expected"},
