@@ -149,9 +149,7 @@ application = validator(inner)
 	if strings.Contains(m.log.String(), "Warning") || strings.Contains(m.log.String(), "Error") {
 		t.Errorf("the validator complained:\n%s", m.log)
 	}
-	if n := strings.Count(m.log.String(), "errors written"); n != 9 {
-		t.Errorf("wsgi.errors was written %d times, want 9", n)
-	}
+	m.waitLogs("errors written", 9)
 }
 
 // TestThreads has the cores of one worker serve at the same time, each with its own area of the board.
