@@ -204,6 +204,10 @@ func (l *loader) load(e Entry, format string) {
 		l.fail(e, bad(fmt.Sprintf("files include each other more than %d deep", maxDepth), ""))
 		return
 	}
+	if e.Value == "" {
+		l.fail(e, bad("no file is named", ""))
+		return
+	}
 	s, err := l.open(e.Value, format)
 	if err != nil {
 		l.fail(e, err)

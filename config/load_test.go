@@ -47,6 +47,10 @@ func TestCommandLine(t *testing.T) {
 		{"what.is.this/that", "!cannot tell what this word is for"},
 		{"--set processes=3 --set x=1", "set = processes=3; processes = 3; set = x=1; x = 1"},
 		{"--set x", "!not key=value"},
+		{"--ini=", "!no file is named"},
+		{"--prom 127.0.0.1:1", "prometheus = 127.0.0.1:1"},
+		{"--if-plugin python3 --set a=%(_) --endif --if-plugin psgi --set b=1 --endif", "if-plugin = python3; set = a=python3; a = python3; endif = true; if-plugin = psgi; endif = true"},
+		{"--ini a.ini --if-env HOME --threads 2 --else --threads 3 --endif", "ini = a.ini; processes = 9; if-env = HOME; threads = 2; endif = true"},
 		{"--set-ph processes=3", "!processes is an option, not a placeholder"},
 		{"--ini sym://x", "!reads from inside uWSGI's own program"},
 		{"--ini http://127.0.0.1/x.ini", "!not possible here"},
@@ -243,7 +247,7 @@ func TestBombs(t *testing.T) {
 		if _, err := loadWith(files, "--ini", file); err == nil {
 			t.Errorf("%s: no error", file)
 		}
-		if took := time.Since(start); took > 5*time.Second {
+		if took := time.Since(start); took > 30*time.Second {
 			t.Errorf("%s: took %v", file, took)
 		}
 	}

@@ -23,7 +23,6 @@ type Process struct {
 	DieOnTerm         bool     `json:"die_on_term,omitempty"`
 	Vacuum            bool     `json:"vacuum,omitempty"` // remove our sockets and pidfile at the end
 	ExitOnReload      bool     `json:"exit_on_reload,omitempty"`
-	NoOrphans         bool     `json:"no_orphans,omitempty"`
 	Chdir             string   `json:"chdir,omitempty"` // seen from inside the jail
 	Pidfile           string   `json:"pidfile,omitempty"`
 	SafePidfile       string   `json:"safe_pidfile,omitempty"`
@@ -42,7 +41,6 @@ func (p *Process) options() []option {
 		{"die-on-term", "SIGTERM stops instead of reloading", boolean(&p.DieOnTerm)},
 		{"vacuum", "remove our unix sockets and pidfiles at the end", boolean(&p.Vacuum)},
 		{"exit-on-reload", "end instead of reloading", boolean(&p.ExitOnReload)},
-		{"no-orphans", "workers do not outlive the master", boolean(&p.NoOrphans)},
 		{"chdir", "change to this directory, as the jail sees it, before the app is imported", word(&p.Chdir)},
 		{"env", "set a variable of the app's environment: NAME=value; NAME alone unsets it; repeatable", p.setEnv},
 		{"unenv", "take a variable out of the app's environment; repeatable", p.unsetEnv},

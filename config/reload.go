@@ -3,7 +3,6 @@ package config
 // Reload says how one generation gives way to the next.
 type Reload struct {
 	Overlap bool `json:"overlap,omitempty"` // the next generation is ready before the old one leaves
-	Mercy   int  `json:"mercy"`             // seconds the whole stack may take to leave, 0 = as the workers' mercy
 
 	Touch []string `json:"touch,omitempty"` // a change of one of these files asks for a reload
 	Fifos []string `json:"fifos,omitempty"` // master fifos; the first is listened to until a digit chooses another
@@ -12,7 +11,6 @@ type Reload struct {
 func (r *Reload) options() []option {
 	return []option{
 		{"reload-overlap", "on a reload, build the next stack and have it ready before the old one leaves", boolean(&r.Overlap)},
-		{"reload-mercy", "seconds the whole stack may take to leave", number(&r.Mercy, 0, maxSeconds)},
 		{"touch-reload", "reload when this file changes, appears or goes; repeatable", words(&r.Touch)},
 		{"master-fifo", "listen to commands of one letter on this fifo; repeatable, digits choose", words(&r.Fifos)},
 	}
