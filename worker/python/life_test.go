@@ -263,6 +263,11 @@ func TestLifeline(t *testing.T) {
 			t.Errorf("the running request got %q", got)
 		}
 	})
+	t.Run("threads", func(t *testing.T) {
+		m, pid := startApp(t, func(c *worker.Conf) { c.Threads = 3 }, "http")
+		m.lifeline.Close()
+		m.wait(pid, time.Second)
+	})
 	t.Run("loaded", func(t *testing.T) {
 		m, pid := startApp(t, nil, "http", "http11")
 		var stop atomic.Bool

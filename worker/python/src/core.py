@@ -98,6 +98,7 @@ class Core(object):
             except Exception:  # a fault of the runtime's own ends one connection, never the worker
                 print_traceback(whole=True)
                 self.drop(fd)
+                self.u32[self.busy_index] = 0  # or the master would take it for a stuck request
 
     def drop(self, fd):
         """Closes a connection whose serving broke off, unless that is done."""

@@ -97,7 +97,7 @@ def main(rt, slot):
     rt.cores = [Core(rt, index) for index in range(conf["threads"])]
     # Signals arrive between two bytecodes of the main thread; one that comes just before epoll_wait(2) would wait for
     # the next connection if this pipe did not wake it.
-    watched = {stop_read: nothing, wake_read: lambda: drain(wake_read), conf["fds"]["lifeline"]: lambda: orphaned(rt)}
+    watched = {stop_read: nothing, wake_read: lambda: drain(wake_read), conf["fds"]["lifeline"]: lambda: orphaned(rt, stop)}
     post_fork()
     rt.send("ready %d %d %d" % (slot, rt.pid, ok))
     serve(rt, watched, stop_read)
@@ -162,10 +162,10 @@ def drain(fd):
         pass
 
 
-def orphaned(rt):
+def orphaned(rt, stop):
     """End of file on the lifeline: nobody would stop or replace this worker any more."""
     log("uWSGI worker %d screams: UAAAAAAH my master disconnected: i will kill myself !!!" % rt.slot)
-    rt.stopping = True
+    stop(0, None)
 
 
 def end(rt):
