@@ -55,6 +55,9 @@ func setupCaps(s *Spec) []uint {
 	if s.has(NSNet) {
 		caps = append(caps, unix.CAP_NET_ADMIN)
 	}
+	if len(s.Limits) > 0 {
+		caps = append(caps, unix.CAP_SYS_RESOURCE)
+	}
 	if s.Chroot != "" {
 		caps = append(caps, unix.CAP_SYS_CHROOT)
 	}

@@ -22,6 +22,13 @@ func (s *Spec) sysProcAttr(pidfd *int) *syscall.SysProcAttr {
 	if !s.has(NSUser) {
 		return sys
 	}
+	if s.MapsByHelper {
+		// The maps come after the exec, over which only ambient capabilities last; the step map-ids takes the first id then.
+		for _, c := range setupCaps(s) {
+			sys.AmbientCaps = append(sys.AmbientCaps, uintptr(c))
+		}
+		return sys
+	}
 	sys.UidMappings, sys.GidMappings = sysMap(s.UIDMap), sysMap(s.GIDMap)
 	sys.GidMappingsEnableSetgroups = !s.SetgroupsDenied
 	if mapsInside(s.UIDMap, 0) {

@@ -97,6 +97,7 @@ type Spec struct {
 	Caps       []string    `json:"caps,omitempty"`       // capabilities kept, by name without CAP_ ("net_bind_service")
 	GuardsOff  []Guard     `json:"guards_off,omitempty"` // doors left open
 
+	Limits  []Limit  `json:"limits,omitempty"`  // of the master and all below it
 	Cgroups []Cgroup `json:"cgroups,omitempty"` // of everything in the jail
 
 	// A root that the configuration makes itself, with hooks, instead of Root.
@@ -108,6 +109,7 @@ type Spec struct {
 	// The rest is filled in by Start.
 	Outside         map[Namespace]uint64 `json:"outside,omitempty"`          // the parent's namespaces: inodes of /proc/self/ns
 	Joined          []Namespace          `json:"joined,omitempty"`           // namespaces of another jail it starts in
+	MapsByHelper    bool                 `json:"maps_by_helper,omitempty"`   // newuidmap and newgidmap write the maps
 	SetgroupsDenied bool                 `json:"setgroups_denied,omitempty"` // an unprivileged gid map: setgroups(2) is refused by the kernel
 	Missing         []string             `json:"missing,omitempty"`          // guards this kernel does not have, and why
 	Fault           string               `json:"fault,omitempty"`            // tests: the step that fails ("NAME") or kills the process ("NAME!")

@@ -121,6 +121,10 @@ func Start(c Command) (*Process, error) {
 		return nil, err
 	}
 	p.Spec = spec
+	if err := spec.writeMaps(p.PID); err != nil {
+		p.end()
+		return nil, newStepError(Step{Name: "id-maps"}, err)
+	}
 	if err := joinVersion1(spec.Cgroups, p.PID); err != nil {
 		p.end()
 		return nil, newStepError(Step{Name: "cgroup"}, err)
@@ -141,26 +145,27 @@ func (p *Process) end() {
 	p.Close()
 }
 
-// complete fills in what an ordinary user (euid not 0) needs and did not say: a root built from the host comes with a user namespace, whose
-// default map is the user itself.
+// complete fills in what an ordinary user (euid not 0) needs and did not say: a root built from the host comes with a user namespace whose
+// map is the user itself; with another root uid 0 inside is the user.
 func (s Spec) complete(uid, gid int) Spec {
 	if uid != 0 && s.Root.Kind == RootHost && !s.has(NSUser) {
 		s.Namespaces = append(append([]Namespace(nil), s.Namespaces...), NSUser)
 	}
-	if s.has(NSUser) && uid != 0 {
-		inside := IDMap{Inside: 0, Outside: uid, Size: 1}
-		insideGroup := IDMap{Inside: 0, Outside: gid, Size: 1}
-		if s.Root.Kind == RootHost {
-			inside.Inside, insideGroup.Inside = uid, gid
-		}
-		if s.UIDMap == nil {
-			s.UIDMap = []IDMap{inside}
-		}
-		if s.GIDMap == nil {
-			s.GIDMap = []IDMap{insideGroup}
-		}
-		s.SetgroupsDenied = true
+	if !s.has(NSUser) || uid == 0 {
+		return s
 	}
+	uids, gids := []IDMap{{Inside: uid, Outside: uid, Size: 1}}, []IDMap{{Inside: gid, Outside: gid, Size: 1}}
+	if s.Root.Kind != RootHost {
+		uids, gids = userMaps(uid, gid)
+	}
+	if s.UIDMap == nil {
+		s.UIDMap = uids
+	}
+	if s.GIDMap == nil {
+		s.GIDMap = gids
+	}
+	s.MapsByHelper = !ownMap(s.UIDMap, uid) || !ownMap(s.GIDMap, gid)
+	s.SetgroupsDenied = !s.MapsByHelper
 	return s
 }
 

@@ -61,6 +61,7 @@ func (s *Spec) Steps() []Step {
 	}
 	all := []Step{
 		{"joined", s.joinedList(), (*entry).joined, len(s.Joined) > 0},
+		{"map-ids", "", (*entry).becomeMapped, s.MapsByHelper},
 		{"mount-private", "/", (*entry).mountPrivate, s.has(NSMount)},
 		{"hostname", s.Hostname, (*entry).hostname, s.Hostname != ""},
 		{"loopback", "lo", (*entry).loopback, s.has(NSNet)},
@@ -83,6 +84,7 @@ func (s *Spec) Steps() []Step {
 		{"pivot-root-by-path", s.pivotText(), (*entry).pivotByPath, s.PivotRoot != nil},
 		{"hooks-as-root", s.hookList(hook.AsRoot), (*entry).hooksAsRoot, len(s.hooks(hook.AsRoot)) > 0},
 		{"ids", strings.Trim(s.Creds.UID+":"+s.Creds.GID, ":"), (*entry).lookupIDs, true},
+		{"limits", s.limitList(), (*entry).limits, len(s.Limits) > 0},
 		{"bounding-set", strings.Join(s.Caps, ","), (*entry).boundingSet, s.guarded(GuardCaps)},
 		{"groups", strings.Join(s.Creds.AddGIDs, ","), (*entry).setGroups, true},
 		{"gid", s.Creds.GID, (*entry).setGID, s.Creds.GID != "" || s.Creds.UID != ""},
@@ -110,6 +112,14 @@ func (s *Spec) keepList() string {
 	var list []string
 	for _, k := range s.Root.KeepMounts {
 		list = append(list, k.Source+":"+k.target(s.Root.Path))
+	}
+	return strings.Join(list, " ")
+}
+
+func (s *Spec) limitList() string {
+	var list []string
+	for _, l := range s.Limits {
+		list = append(list, fmt.Sprintf("%s=%d", l.Resource, l.Value))
 	}
 	return strings.Join(list, " ")
 }

@@ -48,7 +48,7 @@ func TestStepsAreDocumented(t *testing.T) {
 	}
 	host := hostSpec()
 	host.Creds.UID = "www-data"
-	own := Spec{Joined: []Namespace{NSNet}, Namespaces: []Namespace{NSMount}, Chroot: "/srv", PivotRoot: &Pivot{"/ns", "/ns/old"},
+	own := Spec{MapsByHelper: true, Joined: []Namespace{NSNet}, Namespaces: []Namespace{NSMount}, Chroot: "/srv", PivotRoot: &Pivot{"/ns", "/ns/old"},
 		Hooks: hooks(t, "in-jail print:x", "post-jail print:x", "as-root print:x", "as-user print:x")}
 	for _, spec := range []Spec{everything(), host, own, {}} {
 		names := stepNames(spec)

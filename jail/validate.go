@@ -22,6 +22,11 @@ func (s *Spec) Validate() error {
 	if _, err := capSet(s.Caps); err != nil {
 		errs = append(errs, err)
 	}
+	for _, l := range s.Limits {
+		if err := l.check(false); err != nil {
+			errs = append(errs, err)
+		}
+	}
 	for _, g := range s.GuardsOff {
 		if !slices.Contains(Guards, g) {
 			bad("cannot turn off guard %q: there is no such guard", g)
