@@ -14,7 +14,7 @@ NORACE := ./jail/... ./worker/... ./master/... ./reload/... ./cmd/...
 
 PYTHON_FILES = $(shell find worker integration demo -name '*.py' -not -path '*/testdata/*' 2>/dev/null)
 
-.PHONY: build test lint fmt fuzz setup clean
+.PHONY: build test lint fmt fuzz bench setup clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BINARY) ./cmd/gowsgi
@@ -35,7 +35,7 @@ lint: setup
 	@echo "lint: python"
 	@for f in $(PYTHON_FILES); do /usr/bin/python3 -c 'import sys; compile(open(sys.argv[1]).read(), sys.argv[1], "exec")' $$f || exit 1; done
 	@/usr/bin/python3 -m pyflakes $(PYTHON_FILES)
-	@/usr/bin/python3 -m pycodestyle --max-line-length=100 $(PYTHON_FILES)
+	@/usr/bin/python3 -m pycodestyle --max-line-length=100 --ignore=E203,W503,W504 $(PYTHON_FILES)
 
 fmt:
 	gofmt -w $$(git ls-files -co --exclude-standard '*.go')
@@ -48,6 +48,10 @@ fuzz:
 	    echo "fuzz: $$pkg $$target"; CGO_ENABLED=0 $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
 	  done; \
 	done
+
+# Comparison with Debian's uWSGI; BENCH_ROUNDS, BENCH_REQUESTS, BENCH_CLIENTS change its size.
+bench: setup build
+	@CGO_ENABLED=0 $(GO) test -run '^$$' -bench . -benchtime 1x -count 1 -timeout 30m ./integration/bench
 
 clean:
 	rm -rf build

@@ -28,6 +28,8 @@ type Env struct {
 	T   testing.TB
 	Dir string // mode 0755 all the way up, removed at the end
 
+	NginxPID int // of the nginx started last
+
 	mounts string
 	known  map[int]bool // pids of children whose Wait is somebody's
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // Nginx starts an nginx with one server for each upstream (as uwsgi_pass takes it: host:port or unix:/path) and returns their addresses.
-// For root its workers run as www-data, as Debian's do, so permissions of unix sockets count.
+// NginxPID tells which process it is. For root its workers run as www-data, as Debian's do, so permissions of unix sockets count.
 func (e *Env) Nginx(upstreams ...string) []string {
 	e.T.Helper()
 	dir := filepath.Join(e.Dir, fmt.Sprintf("nginx-%d", serial.Add(1)))
@@ -55,6 +55,7 @@ http {
 		e.T.Fatalf("cannot start nginx: %v", err)
 	}
 	e.known[cmd.Process.Pid] = true
+	e.NginxPID = cmd.Process.Pid
 	e.T.Cleanup(func() {
 		_ = unix.Kill(cmd.Process.Pid, unix.SIGTERM)
 		_ = cmd.Wait()

@@ -3,8 +3,10 @@ package harness
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Proc is one process as /proc/PID/stat has it (proc(5)).
@@ -91,6 +93,22 @@ func Tree(root int) []Proc {
 		tree = append(tree, byParent[tree[i].PID]...)
 	}
 	return tree
+}
+
+// CPUTime returns the time on a processor of a process and everything below it, user and system together. It reads the nanoseconds of
+// /proc/PID/task/*/schedstat, the same account as utime+stime of /proc/PID/stat without their rounding to 10 ms.
+func CPUTime(root int) time.Duration {
+	var sum time.Duration
+	for _, p := range Tree(root) {
+		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.PID))
+		for _, task := range tasks {
+			text, _ := os.ReadFile(task)
+			field, _, _ := strings.Cut(string(text), " ")
+			ns, _ := strconv.ParseInt(field, 10, 64)
+			sum += time.Duration(ns)
+		}
+	}
+	return sum
 }
 
 // NamespaceInode returns the inode of a namespace of a process, "" when it is gone.

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,6 +23,8 @@ type Options struct {
 	Dir  string   // working directory, the test's own when empty
 	Wrap []string // words before the binary: a program that executes the rest of its arguments (unshare, setpriv, sh -c '... exec "$@"' sh)
 	UID  int      // ordinary user to start as, 0 = ours
+
+	Program []string // another program than the one under test
 }
 
 // Server is a running binary.
@@ -71,7 +74,11 @@ func (e *Env) StartWith(o Options) *Server {
 		e.T.Fatal(err)
 	}
 	defer log.Close()
-	words := append(append(append([]string{}, o.Wrap...), Binary()...), o.Args...)
+	program := o.Program
+	if program == nil {
+		program = Binary()
+	}
+	words := slices.Concat(o.Wrap, program, o.Args)
 	cmd := exec.Command(words[0], words[1:]...)
 	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, o.Dir
 	if cmd.Dir == "" {
