@@ -50,7 +50,7 @@ func TestCommandLine(t *testing.T) {
 		{"--ini=", "!no file is named"},
 		{"--prom 127.0.0.1:1", "prometheus = 127.0.0.1:1"},
 		{"--if-plugin python3 --set a=%(_) --endif --if-plugin psgi --set b=1 --endif", "if-plugin = python3; set = a=python3; a = python3; endif = true; if-plugin = psgi; endif = true"},
-		{"--ini a.ini --if-env HOME --threads 2 --else --threads 3 --endif", "ini = a.ini; processes = 9; if-env = HOME; threads = 2; endif = true"},
+		{"--ini a.ini --if-env HOME --threads 2 --else= --threads 3 --endif", "ini = a.ini; processes = 9; if-env = HOME; threads = 2; endif = true"},
 		{"--set-ph processes=3", "!processes is an option, not a placeholder"},
 		{"--ini sym://x", "!reads from inside uWSGI's own program"},
 		{"--ini http://127.0.0.1/x.ini", "!not possible here"},
