@@ -12,16 +12,17 @@ import (
 
 // Config is a whole configuration, read, resolved and checked. It is plain data: it can be copied and written as JSON.
 type Config struct {
-	Sockets  Sockets  `json:"sockets"`
-	Process  Process  `json:"process"`
-	Life     Life     `json:"life"`
-	Python   Python   `json:"python"`
-	Protocol Protocol `json:"protocol"`
-	Jail     Jail     `json:"jail"`
-	Security Security `json:"security"`
-	Log      Log      `json:"log"`
-	Stats    Stats    `json:"stats"`
-	Reload   Reload   `json:"reload"`
+	Sockets   Sockets   `json:"sockets"`
+	Process   Process   `json:"process"`
+	Life      Life      `json:"life"`
+	Python    Python    `json:"python"`
+	Protocol  Protocol  `json:"protocol"`
+	Jail      Jail      `json:"jail"`
+	Security  Security  `json:"security"`
+	Isolation Isolation `json:"isolation"`
+	Log       Log       `json:"log"`
+	Stats     Stats     `json:"stats"`
+	Reload    Reload    `json:"reload"`
 
 	Entries  []Entry      `json:"entries"`            // every setting after expansion, in order
 	Warnings []Diagnostic `json:"warnings,omitempty"` // what was read otherwise than written, or not at all
@@ -138,7 +139,7 @@ func (c *Config) options() []option {
 }
 
 func (c *Config) bind(protocol *string) []option {
-	return slices.Concat(c.Sockets.options(protocol), c.Process.options(), c.Life.options(), c.Python.options(), c.Protocol.options(), c.Jail.options(),
+	return slices.Concat(c.Sockets.options(protocol), c.Process.options(), c.Life.options(), c.Python.options(), c.Protocol.options(), c.Jail.options(), c.Isolation.options(),
 		c.Security.options(), c.Log.options(), c.Stats.options(), c.Reload.options())
 }
 

@@ -24,6 +24,7 @@ type Resources struct {
 	Board     *os.File
 	Listeners []*os.File
 	AppLog    *os.File // what the zygote and the workers get as 1 and 2
+	Direct    *os.File // where the runtime writes its own lines, nil: as AppLog
 	Log       zerolog.Logger
 }
 

@@ -186,6 +186,9 @@ func (m *machine) loaded(msg worker.Message, now time.Time) []Action {
 	}
 	m.zygote = zygoteReady
 	m.zygoteFails = 0
+	if m.phase == loading {
+		acts = append(acts, Log{Info, fmt.Sprintf("spawned uWSGI master process (pid: %d)", m.selfID)})
+	}
 	m.phase = serving
 	return append(acts, m.forkDue(now)...)
 }

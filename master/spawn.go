@@ -24,6 +24,7 @@ func (l *loop) startZygote() (int, error) {
 		Listeners: l.res.Listeners,
 		Stdin:     l.stdin,
 		Log:       l.res.AppLog,
+		Direct:    l.res.Direct,
 	})
 	if err != nil {
 		return 0, err

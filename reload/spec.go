@@ -11,6 +11,7 @@ import (
 
 	"gowsgi/config"
 	"gowsgi/jail"
+	"gowsgi/jail/hook"
 )
 
 // who is the process that is about to build jails.
@@ -31,6 +32,9 @@ func specOf(cfg *config.Config, w who) (jail.Spec, error) {
 	}
 	if cfg.Jail.Namespace != "" {
 		setRoot(&spec, cfg, w)
+	}
+	if err := setIsolation(&spec, &cfg.Isolation); err != nil {
+		return jail.Spec{}, err
 	}
 	if w.euid != 0 {
 		if err := asUser(&spec, w); err != nil {
@@ -60,6 +64,46 @@ func setRoot(spec *jail.Spec, cfg *config.Config, w who) {
 		spec.Chdir = path.Join(w.dir, spec.Chdir)
 	}
 	spec.Root.AppDirs = appDirs(&cfg.Python, spec.Chdir)
+}
+
+// setIsolation adds what is asked for piece by piece. The hooks of the phases before the clone are the parent's and not in the
+// specification; with a root of namespace those of post-jail are too.
+func setIsolation(spec *jail.Spec, iso *config.Isolation) error {
+	for _, kind := range iso.Unshare {
+		if ns := jail.Namespace(kind); !slices.Contains(spec.Namespaces, ns) {
+			spec.Namespaces = append(spec.Namespaces, ns)
+		}
+	}
+	spec.Chroot, spec.Caps, spec.Shell = iso.Chroot, iso.Caps, iso.Shell
+	if iso.PivotNew != "" {
+		spec.PivotRoot = &jail.Pivot{New: iso.PivotNew, Old: iso.PivotOld}
+	}
+	for _, guard := range iso.GuardsOff {
+		spec.GuardsOff = append(spec.GuardsOff, jail.Guard(guard))
+	}
+	for _, phase := range []hook.Phase{hook.PostJail, hook.InJail, hook.AsRoot, hook.AsUser} {
+		hooks, err := parseHooks(iso, phase)
+		if err != nil {
+			return err
+		}
+		if phase != hook.PostJail || spec.Root.Kind == jail.RootNone {
+			spec.Hooks = append(spec.Hooks, hooks...)
+		}
+	}
+	return nil
+}
+
+// parseHooks gives the hooks of a phase in their order; the error names the line of the configuration.
+func parseHooks(iso *config.Isolation, phase hook.Phase) ([]hook.Hook, error) {
+	var list []hook.Hook
+	for _, line := range iso.PhaseHooks(string(phase)) {
+		h, err := hook.Parse(phase, line.Line)
+		if err != nil {
+			return nil, fmt.Errorf("%v: %s-%s: %w", line.Pos, line.Kind, line.Phase, err)
+		}
+		list = append(list, h)
+	}
+	return list, nil
 }
 
 // asUser: without root only what a user namespace allows is done; whatever else was asked for is refused rather than

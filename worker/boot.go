@@ -2,6 +2,8 @@ package worker
 
 // Conf is what the Python runtime is told, once, in the boot document (see docs/architecture.md, seam 3).
 // Every field is plain data; Python reads it as a dict with these JSON names.
+//
+// budget: table, one row for each thing that the runtime has to know.
 type Conf struct {
 	Version      string      `json:"version"`       // gowsgi's own version
 	UWSGIVersion string      `json:"uwsgi_version"` // what uwsgi.version says, "2.0.21"
@@ -22,7 +24,7 @@ type Conf struct {
 	Timeout      int         `json:"socket_timeout"` // seconds
 	LogRequests  bool        `json:"log_requests"`
 	LogJSON      bool        `json:"log_json"`
-	LogFD        int         `json:"log_fd"` // where request lines go
+	LogFD        int         `json:"log_fd"` // where request lines go; set by NewZygote
 	PostBuf      int64       `json:"post_buffering"`
 	Script       bool        `json:"manage_script_name"`
 	MaxRequests  int64       `json:"max_requests"`       // a worker says `served` after so many, 0 = never

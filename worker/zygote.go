@@ -19,6 +19,7 @@ const (
 	bootFD          = 5
 	lifelineFD      = 6
 	firstListenerFD = 7
+	directFD        = 7 // when there is one; the listeners come after it
 )
 
 // interpreterPath is where an interpreter is looked for when none is named: the jail's own directories, never the
@@ -59,6 +60,7 @@ type ZygoteFiles struct {
 	Listeners []*os.File
 	Stdin     *os.File
 	Log       *os.File // becomes 1 and 2
+	Direct    *os.File // where the runtime writes lines of its own, nil: as Log. Not nil when Log wraps what the app prints
 }
 
 // Zygote is everything that an exec of the Python zygote needs, in the form of syscall.ForkExec.
@@ -77,8 +79,13 @@ func NewZygote(path string, conf Conf, files ZygoteFiles) (*Zygote, error) {
 	}
 	conf.Fds = Fds{Channel: channelFD, Board: boardFD, Lifeline: lifelineFD}
 	conf.Sockets = append([]Listener(nil), conf.Sockets...)
+	conf.LogFD = 2
+	first := firstListenerFD
+	if files.Direct != nil {
+		conf.LogFD, first = directFD, directFD+1
+	}
 	for i := range conf.Sockets {
-		conf.Sockets[i].FD = firstListenerFD + i
+		conf.Sockets[i].FD = first + i
 	}
 	document, err := BootDocument(conf)
 	if err != nil {
@@ -89,6 +96,9 @@ func NewZygote(path string, conf Conf, files ZygoteFiles) (*Zygote, error) {
 		return nil, err
 	}
 	fds := []uintptr{files.Stdin.Fd(), files.Log.Fd(), files.Log.Fd(), files.Channel.Fd(), files.Board.Fd(), boot.Fd(), files.Lifeline.Fd()}
+	if files.Direct != nil {
+		fds = append(fds, files.Direct.Fd())
+	}
 	for _, l := range files.Listeners {
 		fds = append(fds, l.Fd())
 	}

@@ -50,8 +50,9 @@ func runMaster(stderr *os.File) int {
 	for i := range set.Conf.Sockets {
 		listeners = append(listeners, os.NewFile(uintptr(jail.FDListeners+i), set.Conf.Sockets[i].Addr))
 	}
-	appLog := stderr
+	appLog, direct := stderr, (*os.File)(nil)
 	if set.LogJSON {
+		direct = stderr // the runtime writes JSON itself
 		if appLog, err = wrapLines(log); err != nil {
 			return failed(conn, jail.Message{Type: jail.MsgStepFailed, Step: "log", Message: err.Error()}, stderr)
 		}
@@ -61,6 +62,7 @@ func runMaster(stderr *os.File) int {
 		Board:     os.NewFile(jail.FDBoard, "scoreboard"),
 		Listeners: listeners,
 		AppLog:    appLog,
+		Direct:    direct,
 		Log:       log,
 	})
 }

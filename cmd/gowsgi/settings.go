@@ -29,7 +29,7 @@ func payload(env []string, terminal bool) func(*config.Config, reload.Boot) (any
 			BufferSize: cfg.Protocol.BufferSize, Timeout: cfg.Sockets.Timeout, PostBuf: cfg.Protocol.PostBuffering,
 			Script: cfg.Protocol.ManageScriptName, NoWrapper: cfg.Python.NoFileWrapper, CatchExc: cfg.Python.CatchExceptions,
 			MaxRequests: cfg.Life.MaxRequests, MaxReqDelta: cfg.Life.MaxRequestsDelta, StackOnUSR2: cfg.Life.HarakiriVerbose,
-			LogRequests: !cfg.Log.DisableRequests, LogJSON: cfg.Log.JSON, LogFD: 2,
+			LogRequests: !cfg.Log.DisableRequests, LogJSON: cfg.Log.JSON,
 		}
 		for _, e := range cfg.Entries {
 			conf.Opt = append(conf.Opt, [2]string{e.Key, e.Value})

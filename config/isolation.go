@@ -1,0 +1,173 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// Isolation is the jail in pieces: namespaces, a root made by hooks, capabilities, limits.
+type Isolation struct {
+	Unshare   []string   `json:"unshare,omitempty"` // kinds of namespaces: mount, pid, uts, ipc, net, user, cgroup, time
+	Chroot    string     `json:"chroot,omitempty"`
+	PivotNew  string     `json:"pivot_new,omitempty"` // becomes "/"
+	PivotOld  string     `json:"pivot_old,omitempty"` // where the old root is seen, below PivotNew
+	Caps      []string   `json:"caps,omitempty"`      // capabilities that the app keeps
+	Hooks     []HookLine `json:"hooks,omitempty"`
+	Shell     []string   `json:"shell,omitempty"`      // runs the hooks' commands, tried in order; empty: /bin/sh
+	GuardsOff []string   `json:"guards_off,omitempty"` // doors of the jail that are left open
+}
+
+// HookLine is one hook as it is written. Whether its action exists is found out by whoever runs it.
+type HookLine struct {
+	Phase string `json:"phase"` // asap, pre-jail, post-jail, in-jail, as-root, as-user
+	Kind  string `json:"kind"`  // hook, mount, umount or exec: the order within a phase
+	Line  string `json:"line"`  // action:argument
+	Pos   Pos    `json:"pos"`
+}
+
+// hookKinds is the order in which the hooks of a phase run; within a kind it is that of the configuration.
+var hookKinds = []string{"hook", "mount", "umount", "exec"}
+
+// startPhases are the phases of a start, in their order, with the kinds of hooks that uWSGI has for them.
+var startPhases = []struct {
+	name  string
+	kinds []string
+}{
+	{"asap", hookKinds}, {"pre-jail", hookKinds}, {"post-jail", hookKinds}, {"in-jail", hookKinds}, {"as-root", hookKinds},
+	{"as-user", []string{"hook", "exec"}},
+}
+
+func (i *Isolation) options() []option {
+	list := []option{
+		{"unshare", "give the app namespaces of its own: a comma list of fs, ipc, pid, uts, net, user, cgroup, time", i.addUnshare},
+		{"unshare2", "as unshare", i.addUnshare},
+		{"chroot", "make this directory the root", word(&i.Chroot)},
+		{"pivot_root", "make NEW the root and have the old one at OLD, below it: NEW OLD", i.setPivot},
+		{"cap", "keep these capabilities, by name or number, and drop all others", i.addCaps},
+		{"binsh", "run the commands of hooks with this shell; repeatable, the first that can be executed is taken", words(&i.Shell)},
+		{"jail-guard-off", "leave a door of the jail open: a comma list of keyring, proc, dev, caps, no-new-privs, landlock, seccomp, dump", i.openDoors},
+		{"seccomp", "off = no list of refused system calls, default = the built-in one", i.setSeccomp},
+	}
+	for _, phase := range startPhases {
+		for _, kind := range phase.kinds {
+			list = append(list, option{kind + "-" + phase.name, hookHelp(kind, phase.name), i.addHook(phase.name, kind)})
+		}
+	}
+	return list
+}
+
+func hookHelp(kind, phase string) string {
+	switch kind {
+	case "hook":
+		return "run a hook in the phase " + phase + ": action:argument; repeatable"
+	case "exec":
+		return "run a command in the phase " + phase + "; repeatable"
+	}
+	return kind + " in the phase " + phase + ", after its hooks; repeatable"
+}
+
+func (i *Isolation) addHook(phase, kind string) setter {
+	return func(v *value) error {
+		line := strings.TrimSpace(v.Value)
+		if line == "" {
+			return bad("no hook", "write action:argument")
+		}
+		if kind != "hook" {
+			line = kind + ":" + line
+		} else if strings.HasPrefix(line, "call") {
+			if action, _, _ := strings.Cut(line, ":"); strings.HasPrefix(action, "call") {
+				return bad("symbols of C libraries cannot be called from here", "write exec:COMMAND")
+			}
+		}
+		i.Hooks = append(i.Hooks, HookLine{Phase: phase, Kind: kind, Line: line, Pos: v.Pos})
+		return nil
+	}
+}
+
+// PhaseHooks gives the hooks of a phase in the order in which they run.
+func (i *Isolation) PhaseHooks(phase string) []HookLine {
+	var list []HookLine
+	for _, kind := range hookKinds {
+		for _, h := range i.Hooks {
+			if h.Phase == phase && h.Kind == kind {
+				list = append(list, h)
+			}
+		}
+	}
+	return list
+}
+
+// namespaceNames maps uWSGI's words to the kernel's kinds. "" is a flag of unshare(2) that is no namespace.
+var namespaceNames = map[string]string{
+	"fs": "mount", "ns": "mount", "mount": "mount", "mnt": "mount", "ipc": "ipc", "net": "net", "pid": "pid", "uts": "uts", "user": "user",
+	"cgroup": "cgroup", "time": "time", "files": "", "io": "", "parent": "", "sysvsem": "",
+}
+
+func (i *Isolation) addUnshare(v *value) error {
+	for name := range strings.SplitSeq(v.tidy(), ",") {
+		name = strings.TrimSpace(name)
+		kind, known := namespaceNames[name]
+		switch {
+		case !known:
+			return bad("unknown namespace "+shorten(name), "use fs, ipc, pid, uts, net, user, cgroup, time")
+		case kind == "":
+			v.warn(name+" has no effect: the master is a process of its own anyway", "")
+		case !slices.Contains(i.Unshare, kind):
+			i.Unshare = append(i.Unshare, kind)
+		}
+	}
+	return nil
+}
+
+func (i *Isolation) setPivot(v *value) error {
+	f := strings.Fields(v.tidy())
+	if len(f) != 2 || !strings.HasPrefix(f[0], "/") || !strings.HasPrefix(f[1], "/") {
+		return bad("two absolute paths are expected", "write pivot_root = /ns /ns/.old_root")
+	}
+	if !strings.HasPrefix(f[1], strings.TrimSuffix(f[0], "/")+"/") {
+		return bad("the place of the old root must be below the new one", "write pivot_root = "+f[0]+" "+strings.TrimSuffix(f[0], "/")+"/.old_root")
+	}
+	i.PivotNew, i.PivotOld = f[0], f[1]
+	return nil
+}
+
+func (i *Isolation) addCaps(v *value) error {
+	for name := range strings.SplitSeq(v.tidy(), ",") {
+		if name = strings.ToLower(strings.TrimSpace(name)); name != "" {
+			i.Caps = append(i.Caps, strings.TrimPrefix(name, "cap_"))
+		}
+	}
+	if len(i.Caps) == 0 {
+		return bad("no capability", "write cap = net_bind_service")
+	}
+	return nil
+}
+
+// guardNames are the doors that can be left open.
+var guardNames = []string{"keyring", "proc", "dev", "caps", "no-new-privs", "landlock", "seccomp", "dump"}
+
+func (i *Isolation) openDoors(v *value) error {
+	for name := range strings.SplitSeq(v.tidy(), ",") {
+		name = strings.TrimSpace(name)
+		if !slices.Contains(guardNames, name) {
+			return bad("unknown guard "+shorten(name), "one of "+strings.Join(guardNames, ", "))
+		}
+		if !slices.Contains(i.GuardsOff, name) {
+			i.GuardsOff = append(i.GuardsOff, name)
+		}
+	}
+	return nil
+}
+
+func (i *Isolation) setSeccomp(v *value) error {
+	switch v.tidy() {
+	case "off":
+		if !slices.Contains(i.GuardsOff, "seccomp") {
+			i.GuardsOff = append(i.GuardsOff, "seccomp")
+		}
+		return nil
+	case "default":
+		return nil
+	}
+	return bad("not supported yet: a list of system calls from a file", "use off or default")
+}
