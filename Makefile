@@ -14,7 +14,7 @@ NORACE := ./jail/... ./worker/... ./master/... ./reload/... ./cmd/...
 
 PYTHON_FILES = $(shell find worker integration demo -name '*.py' -not -path '*/testdata/*' 2>/dev/null)
 
-.PHONY: build test lint fmt fuzz bench setup clean
+.PHONY: build test lint fmt fuzz bench demo setup clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BINARY) ./cmd/gowsgi
@@ -52,6 +52,11 @@ fuzz:
 # Comparison with Debian's uWSGI; BENCH_ROUNDS, BENCH_REQUESTS, BENCH_CLIENTS change its size.
 bench: setup build
 	@CGO_ENABLED=0 $(GO) test -run '^$$' -bench . -benchtime 1x -count 1 -timeout 30m ./integration/bench
+
+# Root gives the app an ordinary user; an ordinary user needs nothing, the jail gets a user namespace.
+demo: build
+	@echo "http://127.0.0.1:8080 (metrics: http://127.0.0.1:9191/metrics), Ctrl-C ends it"
+	@exec $(BINARY) --ini demo/demo.ini $$([ "$$(id -u)" = 0 ] && echo --uid nobody --gid nogroup)
 
 clean:
 	rm -rf build
