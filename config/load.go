@@ -14,6 +14,7 @@ const (
 	maxInherits = 256      // files read by inherit
 	maxEntries  = 1 << 16  // settings in all
 	maxFile     = 8 << 20  // bytes of one file
+	maxRead     = 32 << 20 // bytes of all files, each time one is read
 	maxValue    = 1 << 20  // bytes of one value after expansion
 	maxTotal    = 64 << 20 // bytes of all expansions
 )
@@ -39,6 +40,7 @@ type loader struct {
 	lenient   bool // ignore-unsupported
 	full      bool // maxEntries was reached
 	spent     int  // bytes of expansions so far
+	taken     int  // bytes read so far
 	argErrors int
 	action    Action
 	fallback  string

@@ -232,6 +232,7 @@ func TestBombs(t *testing.T) {
 		"/site/double.ini":  double,
 		"/site/self.ini":    "[uwsgi]\na = %(b)\nb = x%(a)\n",
 		"/site/include.ini": "[uwsgi]\ninclude = include.ini\n",
+		"/site/twice.ini":   "[uwsgi]\ninclude = twice.ini\ninclude = twice.ini\n" + strings.Repeat("; a long comment\n", 10000),
 		"/site/inherit.ini": "[uwsgi]\ninherit = inherit.ini\n",
 		"/site/for.ini":     "[uwsgi]\nfor-times = 60000\nfor-times = 60000\nx = %(_)\nendfor\nendfor\n",
 		"/site/times.ini":   "[uwsgi]\nfor-times = 9999999999\nx = 1\nendfor\n",

@@ -100,6 +100,9 @@ func (l *loader) fetch(name string) ([]byte, error) {
 	if len(data) > maxFile {
 		return nil, fmt.Errorf("cannot read %s: more than %d bytes", name, maxFile)
 	}
+	if l.taken += len(data); l.taken > maxRead {
+		return nil, fmt.Errorf("cannot read %s: more than %d bytes in all files", name, maxRead)
+	}
 	return data, nil
 }
 
