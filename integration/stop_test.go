@@ -76,6 +76,38 @@ func TestStopSignals(t *testing.T) {
 	}
 }
 
+// TestDieOnTermIsGraceful: with die-on-term SIGTERM lets the request in flight finish; a second SIGTERM does not wait.
+func TestDieOnTermIsGraceful(t *testing.T) {
+	for _, mode := range modes {
+		t.Run(mode.name, func(t *testing.T) {
+			e := harness.New(t)
+			s, addr := mode.start(e, 2, "--die-on-term")
+			answer := inFlight(addr, 2)
+			s.Signal(unix.SIGTERM)
+			if code := s.WaitExit(8 * time.Second); code != 0 {
+				t.Errorf("exit code %d", code)
+			}
+			if got := <-answer; got != "slept" {
+				t.Errorf("the request in flight got %q", got)
+			}
+		})
+	}
+	t.Run("twice", func(t *testing.T) {
+		e := harness.New(t)
+		s, addr := plain(e, 2, "--die-on-term")
+		answer := inFlight(addr, 20)
+		s.Signal(unix.SIGTERM)
+		time.Sleep(300 * time.Millisecond)
+		s.Signal(unix.SIGTERM)
+		if code := s.WaitExit(8 * time.Second); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+		if got := <-answer; got == "slept" {
+			t.Error("the second signal waited")
+		}
+	})
+}
+
 // TestContainerInit: as PID 1 of a container SIGTERM is a graceful stop: the request in flight is finished, the exit code is 0.
 func TestContainerInit(t *testing.T) {
 	harness.NeedRoot(t)
