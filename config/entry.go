@@ -169,6 +169,9 @@ func (p *problem) Error() string { return p.message }
 
 func bad(message, hint string) error { return &problem{message, hint} }
 
+// maxFindings is how many findings of each severity are kept: a loop that runs wild has the same trouble tens of thousands of times.
+const maxFindings = 500
+
 // report collects findings while a configuration is loaded.
 type report struct {
 	errors, warnings, notes []Diagnostic
@@ -176,13 +179,18 @@ type report struct {
 
 func (r *report) add(s Severity, e Entry, message, hint string) {
 	d := Diagnostic{Severity: s, Pos: e.Pos, Key: e.Key, Value: e.Value, Message: message, Hint: hint}
+	list := &r.errors
 	switch s {
 	case SeverityNote:
-		r.notes = append(r.notes, d)
+		list = &r.notes
 	case SeverityWarning:
-		r.warnings = append(r.warnings, d)
-	default:
-		r.errors = append(r.errors, d)
+		list = &r.warnings
+	}
+	switch n := len(*list); {
+	case n < maxFindings:
+		*list = append(*list, d)
+	case n == maxFindings:
+		*list = append(*list, Diagnostic{Severity: s, Pos: e.Pos, Message: "and more, which are not shown"})
 	}
 }
 

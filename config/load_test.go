@@ -245,8 +245,11 @@ func TestBombs(t *testing.T) {
 	for name := range files {
 		file := strings.TrimPrefix(name, "/site/")
 		start := time.Now()
-		if _, err := loadWith(files, "--ini", file); err == nil {
+		_, err := loadWith(files, "--ini", file)
+		if err == nil {
 			t.Errorf("%s: no error", file)
+		} else if n := strings.Count(err.Error(), "\n"); n > maxFindings {
+			t.Errorf("%s: %d lines of errors", file, n)
 		}
 		if took := time.Since(start); took > 30*time.Second {
 			t.Errorf("%s: took %v", file, took)
