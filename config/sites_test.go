@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sort"
 	"strings"
 	"testing"
 )
@@ -33,24 +32,21 @@ func TestSites(t *testing.T) {
 	clean := 0
 	for _, file := range siteFiles(t) {
 		_, err := loadSite(file)
-		var stopped []string
 		if all, ok := err.(Diagnostics); ok {
 			for _, d := range all {
 				if !strings.HasPrefix(d.Message, "not supported yet") && !strings.HasPrefix(d.Message, "refused") {
 					t.Errorf("%s: %v", file, d)
 				}
-				stopped = append(stopped, d.Key)
 			}
 		} else if err != nil {
 			t.Fatalf("%s: %v", file, err)
 		} else {
 			clean++
 		}
-		sort.Strings(stopped)
 		fmt.Fprintf(&b, "%s: ", filepath.Base(file))
 		c, err := loadSite(file, "--ignore-unsupported")
 		if err != nil {
-			fmt.Fprintf(&b, "refused; %s\n", strings.Join(stopped, " "))
+			b.WriteString("refused\n")
 			continue
 		}
 		warned := 0
@@ -59,8 +55,8 @@ func TestSites(t *testing.T) {
 				warned++
 			}
 		}
-		fmt.Fprintf(&b, "%d sockets, %d processes, %d threads, %d warnings, %d notes; %s\n", len(c.Sockets.List), c.Process.Processes, c.Process.Threads,
-			warned, len(c.Notes), strings.Join(stopped, " "))
+		fmt.Fprintf(&b, "%d sockets, %d processes, %d threads, %d warnings, %d notes\n", len(c.Sockets.List), c.Process.Processes, c.Process.Threads,
+			warned, len(c.Notes))
 		if text := c.Check(); strings.Count(text, "\n") < len(c.Entries) {
 			t.Errorf("%s: the check lists too little:\n%s", file, text)
 		}
@@ -78,7 +74,13 @@ func TestSites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b.String() != string(want) {
-		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	got := strings.Split(b.String(), "\n")
+	for i, line := range strings.Split(string(want), "\n") {
+		if i < len(got) && got[i] != line {
+			t.Errorf("got  %s\nwant %s", got[i], line)
+		}
+	}
+	if n := strings.Count(string(want), "\n"); n != len(got)-1 {
+		t.Errorf("%d sites, %s has %d", len(got)-1, wantFile, n)
 	}
 }
