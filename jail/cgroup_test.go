@@ -60,7 +60,7 @@ func TestCgroupVersion2(t *testing.T) {
 		t.Fatalf("the orphan %q does not run", marker)
 	}
 	j.Kill()
-	for deadline := time.Now().Add(5 * time.Second); processHolds(t, marker); {
+	for deadline := time.Now().Add(30 * time.Second); processHolds(t, marker); {
 		if time.Now().After(deadline) {
 			t.Fatal("the orphan outlived cgroup.kill")
 		}

@@ -196,7 +196,7 @@ func TestKillEndsTheJail(t *testing.T) {
 	if _, err := unix.Wait4(j.PID, nil, 0, nil); err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for processHolds(t, marker) {
 		if time.Now().After(deadline) {
 			t.Fatal("the orphan outlived the jail")

@@ -13,20 +13,20 @@ import (
 
 // executable opens our own binary in a form the jail cannot write to through /proc/PID/exe, whoever it runs as there (CVE-2019-5736): a
 // detached read-only clone of its mount, which shares the page cache; without the privilege or the kernel for that, a sealed memfd, which
-// is a copy. how says which it was. The caller closes the descriptor.
-func executable() (fd int, how string, err error) {
+// is a copy. The caller closes the descriptor.
+func executable() (int, error) {
 	tree, treeErr := mount.Clone(unix.AT_FDCWD, "/proc/self/exe", false)
 	if treeErr == nil {
 		if treeErr = tree.Restrict(mount.ReadOnly|mount.NoSuid|mount.NoDev, false); treeErr == nil {
-			return tree.Fd(), "read-only mount", nil
+			return tree.Fd(), nil
 		}
 		tree.Close()
 	}
-	fd, err = sealedCopy("/proc/self/exe")
+	fd, err := sealedCopy("/proc/self/exe")
 	if err != nil {
-		return -1, "", fmt.Errorf("cannot protect our own binary: %w (and %v)", err, treeErr)
+		return -1, fmt.Errorf("cannot protect our own binary: %w (and %v)", err, treeErr)
 	}
-	return fd, "sealed memfd", nil
+	return fd, nil
 }
 
 // sealedCopy copies the file into a memfd whose content nobody can change any more (memfd_create(2), F_ADD_SEALS).

@@ -3,6 +3,7 @@ package jail
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"slices"
 	"strconv"
@@ -61,6 +62,42 @@ type origin struct {
 	proc procfs
 	join []joining // namespaces the child starts in
 	exe  int       // the binary, to be executed by descriptor
+}
+
+// newOrigin opens what the child is made from and notes in the spec where it starts.
+func newOrigin(spec *Spec, join []*os.File) (origin, error) {
+	o := origin{proc: -1, exe: -1}
+	var err error
+	if o.proc, err = openProc(); err != nil {
+		return o, newStepError(Step{Name: "namespaces"}, err)
+	}
+	if spec.Outside, err = o.proc.namespaceInodes(); err != nil {
+		o.close()
+		return o, newStepError(Step{Name: "namespaces"}, err)
+	}
+	if o.join, err = planJoin(join, spec.Outside); err != nil {
+		o.close()
+		return o, newStepError(Step{Name: "join"}, err)
+	}
+	for _, j := range o.join {
+		spec.Outside[j.kind] = j.inode
+		spec.Joined = append(spec.Joined, j.kind)
+	}
+	if fault := faultFromEnv(); fault != "" {
+		spec.Fault = fault
+	}
+	if o.exe, err = executable(); err != nil {
+		o.close()
+		return o, newStepError(Step{Name: "executable"}, err)
+	}
+	return o, nil
+}
+
+func (o *origin) close() {
+	o.proc.close()
+	if o.exe >= 0 {
+		unix.Close(o.exe)
+	}
 }
 
 // forkExec forks from a thread that then ends, so that what belongs to a thread can be prepared on it and is inherited by every thread of

@@ -97,7 +97,7 @@ func start(t testing.TB, spec Spec, probes ...string) (*jailed, error) {
 		p.Close()
 	})
 	j := &jailed{Process: p, answers: map[string]string{}}
-	deadline := time.AfterFunc(20*time.Second, p.Kill)
+	deadline := time.AfterFunc(60*time.Second, p.Kill)
 	defer deadline.Stop()
 	for j.audit == nil || len(j.answers) < len(probes) {
 		m, err := p.Conn.Recv()

@@ -61,7 +61,7 @@ func TestOrphansAreReaped(t *testing.T) {
 	const orphans = 1000
 	pid := shell(t, "i=0; while [ $i -lt 1000 ]; do (exit 3 & ) ; i=$((i+1)); done; exit 5")
 	ended := map[int]int{}
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(120 * time.Second)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for time.Now().Before(deadline) {
@@ -91,7 +91,7 @@ func TestKillChildren(t *testing.T) {
 		t.Fatal(err)
 	}
 	shell(t, "trap '' TERM HUP; (setsid sh -c '(sleep 60 &) ; sleep 60' &) ; sleep 60 & sleep 60")
-	for deadline := time.Now().Add(10 * time.Second); len(descendants(t)) < 4 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(60 * time.Second); len(descendants(t)) < 4 && time.Now().Before(deadline); {
 		<-time.After(5 * time.Millisecond)
 	}
 	if !KillChildren() {

@@ -80,30 +80,11 @@ func Start(c Command) (*Process, error) {
 	if err != nil {
 		return nil, &StepError{Step: "boot", Err: fmt.Errorf("cannot encode the payload: %w", err)}
 	}
-	proc, err := openProc()
+	from, err := newOrigin(&spec, c.Join)
 	if err != nil {
-		return nil, newStepError(Step{Name: "namespaces"}, err)
+		return nil, err
 	}
-	defer proc.close()
-	if spec.Outside, err = proc.namespaceInodes(); err != nil {
-		return nil, newStepError(Step{Name: "namespaces"}, err)
-	}
-	plan, err := planJoin(c.Join, spec.Outside)
-	if err != nil {
-		return nil, newStepError(Step{Name: "join"}, err)
-	}
-	for _, j := range plan {
-		spec.Outside[j.kind] = j.inode
-		spec.Joined = append(spec.Joined, j.kind)
-	}
-	if fault := faultFromEnv(); fault != "" {
-		spec.Fault = fault
-	}
-	exe, _, err := executable()
-	if err != nil {
-		return nil, newStepError(Step{Name: "executable"}, err)
-	}
-	defer unix.Close(exe)
+	defer from.close()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, newStepError(Step{Name: "control"}, fmt.Errorf("cannot make the control socket: %w", err))
@@ -115,27 +96,33 @@ func Start(c Command) (*Process, error) {
 		conn.Close()
 		return nil, newStepError(Step{Name: "cgroup"}, err)
 	}
-	from := origin{proc: proc, join: plan, exe: exe}
 	if err := p.spawn(&c, &spec, from, pair[1]); err != nil {
 		p.Close()
 		return nil, err
 	}
 	p.Spec = spec
-	if err := spec.writeMaps(p.PID); err != nil {
+	if err := p.release(payload); err != nil {
 		p.end()
-		return nil, newStepError(Step{Name: "id-maps"}, err)
-	}
-	if err := joinVersion1(spec.Cgroups, p.PID); err != nil {
-		p.end()
-		return nil, newStepError(Step{Name: "cgroup"}, err)
-	}
-	boot := Message{Type: MsgBoot, Generation: c.Generation, Spec: &spec, Payload: payload}
-	if err := conn.Send(boot); err != nil && !errors.Is(err, unix.EPIPE) {
-		// EPIPE is the caller's to find out: the process has ended, and its status says more.
-		p.end()
-		return nil, newStepError(Step{Name: "boot"}, err)
+		return nil, err
 	}
 	return p, nil
+}
+
+// release does to the child what can be done to a running process only, and then sends it the boot, for which it waits before it does
+// anything.
+func (p *Process) release(payload json.RawMessage) error {
+	if err := p.Spec.writeMaps(p.PID); err != nil {
+		return newStepError(Step{Name: "id-maps"}, err)
+	}
+	if err := joinVersion1(p.Spec.Cgroups, p.PID); err != nil {
+		return newStepError(Step{Name: "cgroup"}, err)
+	}
+	boot := Message{Type: MsgBoot, Generation: p.Generation, Spec: &p.Spec, Payload: payload}
+	// EPIPE is left to whoever reads: the process has ended, and its status says more.
+	if err := p.Conn.Send(boot); err != nil && !errors.Is(err, unix.EPIPE) {
+		return newStepError(Step{Name: "boot"}, err)
+	}
+	return nil
 }
 
 // end undoes a start that nobody else has heard of yet.
