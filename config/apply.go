@@ -31,7 +31,7 @@ func (l *loader) applyOne(at *Entry, setters map[string]setter) {
 	e := *at
 	row, known := table().byName[e.Key]
 	if !known {
-		at.ignored = !l.used[e.Key] && !l.free[e.Key]
+		at.ignored = !l.used[e.Key] && !l.free[e.Key] && !l.isOwnVariable(e)
 		l.unknown(e)
 		return
 	}
@@ -93,7 +93,7 @@ func isFalse(s string) bool {
 // unknown reports a key that no option has. A key that some value uses as a placeholder is what its author meant; a key that nothing uses
 // is probably a slip.
 func (l *loader) unknown(e Entry) {
-	if l.free[e.Key] {
+	if l.free[e.Key] || l.isOwnVariable(e) {
 		return
 	}
 	message, hint := "unknown option", hintFor(e.Key)
@@ -111,4 +111,13 @@ func (l *loader) unknown(e Entry) {
 	case !l.used[e.Key]:
 		l.report.add(SeverityWarning, e, message+": ignored", hint)
 	}
+}
+
+// isOwnVariable reports an UWSGI_ variable that the files use by its name: it was never meant as an option.
+func (l *loader) isOwnVariable(e Entry) bool {
+	if e.Pos.File != fromEnv {
+		return false
+	}
+	name, _, _ := strings.Cut(l.o.Env[e.Pos.Line-1], "=")
+	return l.usedEnv[name]
 }

@@ -44,6 +44,7 @@ func whetherNot(p predicate) predicate {
 func (l *loader) hasEnv(arg string) (string, bool) {
 	name, want, compare := strings.Cut(arg, "=")
 	v, ok := l.env[name]
+	l.usedEnv[name] = true
 	return v, ok && (!compare || v == want)
 }
 

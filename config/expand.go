@@ -65,6 +65,7 @@ func (x *expander) outside(s string, depth int) (string, error) {
 		name := s[i+2 : end]
 		if s[i] == '$' {
 			if v, ok := x.l.env[name]; ok {
+				x.l.usedEnv[name] = true
 				b.WriteString(v)
 			} else {
 				b.WriteString(s[i : end+1])

@@ -24,6 +24,7 @@ type loader struct {
 	report
 	o         Options
 	env       map[string]string
+	usedEnv   map[string]bool
 	entries   []Entry
 	first     map[string]int // index of the first entry of a key: what %(key) gives
 	used      map[string]bool
@@ -48,7 +49,7 @@ type loader struct {
 }
 
 func newLoader(o Options) *loader {
-	l := &loader{o: o, env: map[string]string{}, first: map[string]int{}, used: map[string]bool{}, declared: map[string]declaration{}, free: map[string]bool{}}
+	l := &loader{o: o, env: map[string]string{}, usedEnv: map[string]bool{}, first: map[string]int{}, used: map[string]bool{}, declared: map[string]declaration{}, free: map[string]bool{}}
 	for _, kv := range o.Env {
 		if name, v, ok := strings.Cut(kv, "="); ok {
 			l.env[name] = v

@@ -268,6 +268,20 @@ func TestEnvironmentVariables(t *testing.T) {
 	}
 }
 
+// TestOwnVariables holds variables that begin with UWSGI_ but are the files' own: no option, no slip.
+func TestOwnVariables(t *testing.T) {
+	c, err := Load(Options{Dir: "/site", Env: []string{"UWSGI_NUMBER_OF_THREADS=4", "UWSGI_ROLE=web", "UWSGI_UNUSED_ONE=1"}, Args: []string{"--ini", "a.ini"},
+		ReadFile: func(string) ([]byte, error) {
+			return []byte("[uwsgi]\nif-env = UWSGI_NUMBER_OF_THREADS\nthreads = %(_)\nendif\nenv = ROLE=$(UWSGI_ROLE)\nenv = GONE=$(GONE)\n"), nil
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Warnings) != 2 || c.Warnings[0].Key != "unused-one" || !strings.Contains(c.Warnings[1].Message, "GONE is not set") || c.Process.Threads != 4 {
+		t.Errorf("threads %d, warnings %v", c.Process.Threads, c.Warnings)
+	}
+}
+
 func TestEnvdir(t *testing.T) {
 	files := map[string]string{"/d/A": "one\n", "/d/B": "x\ny\n", "/d/HOME": "", "/site/a.ini": "[uwsgi]\nif-env = HOME\nhere = 1\nendif\nearly-envdir = /d\n" +
 		"chdir = /$(A)\nif-env = HOME\nprocesses = 7\nendif\n"}

@@ -26,7 +26,11 @@ type setter func(v *value) error
 
 // text binds a string as it is written.
 func text(p *string) setter {
-	return func(v *value) error { *p = v.Value; return nil }
+	return func(v *value) error {
+		v.warnUnresolved()
+		*p = v.Value
+		return nil
+	}
 }
 
 // word binds a string that is a name, a path or an address: an inline comment or quotes around it are never meant.
@@ -197,6 +201,13 @@ func unresolved(s string) error {
 		return bad("the placeholder %("+name+") is not defined", "")
 	}
 	return nil
+}
+
+// warnUnresolved says of a free text that a variable in it is not set: it may be meant for somebody else.
+func (v *value) warnUnresolved() {
+	if name, ok := between(v.Value, "$("); ok {
+		v.warn("the environment variable "+name+" is not set: kept as it is written", "")
+	}
 }
 
 // between gives what stands between open and the next parenthesis.

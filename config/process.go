@@ -101,6 +101,7 @@ func (p *Process) setEnv(v *value) error {
 	if name == "" {
 		return bad("no variable name", "write NAME=value")
 	}
+	v.warnUnresolved()
 	if assigns {
 		name += "=" + rest
 	}
