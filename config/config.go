@@ -20,6 +20,7 @@ type Config struct {
 	Jail      Jail      `json:"jail"`
 	Security  Security  `json:"security"`
 	Isolation Isolation `json:"isolation"`
+	Confine   Confine   `json:"confine"`
 	Log       Log       `json:"log"`
 	Stats     Stats     `json:"stats"`
 	Reload    Reload    `json:"reload"`
@@ -139,7 +140,7 @@ func (c *Config) options() []option {
 }
 
 func (c *Config) bind(protocol *string) []option {
-	return slices.Concat(c.Sockets.options(protocol), c.Process.options(), c.Life.options(), c.Python.options(), c.Protocol.options(), c.Jail.options(), c.Isolation.options(),
+	return slices.Concat(c.Sockets.options(protocol), c.Process.options(), c.Life.options(), c.Python.options(), c.Protocol.options(), c.Jail.options(), c.Isolation.options(), c.Confine.options(),
 		c.Security.options(), c.Log.options(), c.Stats.options(), c.Reload.options())
 }
 

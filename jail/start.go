@@ -20,14 +20,15 @@ const (
 // Command is what Start starts. The files stay the caller's.
 type Command struct {
 	Spec       Spec
-	Role       string     // the hidden first argument of our own binary: "@master"
-	Generation uint64     // goes into the boot
-	Payload    any        // goes into the boot as JSON; opaque here
-	Board      *os.File   // becomes FDBoard; nil: /dev/null
-	Listeners  []*os.File // become FDListeners and on, non-blocking
-	Log        *os.File   // becomes 1 and 2; nil: our own standard error
-	Env        []string   // the whole environment
-	Join       []*os.File // namespaces of another jail to start in, before those of the spec are made (ReceiveNamespaces)
+	Role       string              // the hidden first argument of our own binary: "@master"
+	Generation uint64              // goes into the boot
+	Payload    any                 // goes into the boot as JSON; opaque here
+	Board      *os.File            // becomes FDBoard; nil: /dev/null
+	Listeners  []*os.File          // become FDListeners and on, non-blocking
+	Log        *os.File            // becomes 1 and 2; nil: our own standard error
+	Env        []string            // the whole environment
+	PostJail   func(pid int) error // after the clone, before the process does anything; its error ends the start. nil: none
+	Join       []*os.File          // namespaces of another jail to start in, before those of the spec are made (ReceiveNamespaces)
 }
 
 // Process is a started master, seen from the parent.
@@ -101,7 +102,7 @@ func Start(c Command) (*Process, error) {
 		return nil, err
 	}
 	p.Spec = spec
-	if err := p.release(payload); err != nil {
+	if err := p.release(payload, c.PostJail); err != nil {
 		p.end()
 		return nil, err
 	}
@@ -110,12 +111,17 @@ func Start(c Command) (*Process, error) {
 
 // release does to the child what can be done to a running process only, and then sends it the boot, for which it waits before it does
 // anything.
-func (p *Process) release(payload json.RawMessage) error {
+func (p *Process) release(payload json.RawMessage, postJail func(pid int) error) error {
 	if err := p.Spec.writeMaps(p.PID); err != nil {
 		return newStepError(Step{Name: "id-maps"}, err)
 	}
 	if err := joinVersion1(p.Spec.Cgroups, p.PID); err != nil {
 		return newStepError(Step{Name: "cgroup"}, err)
+	}
+	if postJail != nil {
+		if err := postJail(p.PID); err != nil {
+			return newStepError(Step{Name: "post-jail"}, err)
+		}
 	}
 	boot := Message{Type: MsgBoot, Generation: p.Generation, Spec: &p.Spec, Payload: payload}
 	// EPIPE is left to whoever reads: the process has ended, and its status says more.

@@ -3,23 +3,25 @@ package master
 import (
 	"time"
 
+	"gowsgi/jail"
 	"gowsgi/worker"
 )
 
 // Settings is the payload of the boot frame: everything that the master is told, made from the configuration by cmd.
 type Settings struct {
-	Conf          worker.Conf `json:"conf"`
-	Interpreter   string      `json:"interpreter"` // "" = look for one in the jail
-	Home          string      `json:"home"`        // virtualenv, as the jail sees it
-	Env           []string    `json:"env"`         // whole environment of the app, K=V
-	DieOnTerm     bool        `json:"die_on_term"`
-	ContainerInit bool        `json:"container_init"` // the parent is PID 1 of a container
-	MercySeconds  int         `json:"mercy_seconds"`  // worker-reload-mercy
-	NeedApp       bool        `json:"need_app"`
-	Limits        Limits      `json:"limits"`
-	LogJSON       bool        `json:"log_json"`
-	LogTerminal   bool        `json:"log_terminal"`
-	LogDate       string      `json:"log_date"` // Go time layout before each line, "" = none
+	Conf          worker.Conf  `json:"conf"`
+	Interpreter   string       `json:"interpreter"` // "" = look for one in the jail
+	Home          string       `json:"home"`        // virtualenv, as the jail sees it
+	Env           []string     `json:"env"`         // whole environment of the app, K=V
+	DieOnTerm     bool         `json:"die_on_term"`
+	ContainerInit bool         `json:"container_init"` // the parent is PID 1 of a container
+	MercySeconds  int          `json:"mercy_seconds"`  // worker-reload-mercy
+	NeedApp       bool         `json:"need_app"`
+	Limits        Limits       `json:"limits"`
+	Resources     []jail.Limit `json:"resources,omitempty"` // of the app's processes, beside those of the whole jail
+	LogJSON       bool         `json:"log_json"`
+	LogTerminal   bool         `json:"log_terminal"`
+	LogDate       string       `json:"log_date"` // Go time layout before each line, "" = none
 }
 
 // mercy is how long a worker may take to finish its request before it is killed.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"syscall"
 
+	"gowsgi/jail"
 	"gowsgi/worker"
 )
 
@@ -33,6 +34,11 @@ func (l *loop) startZygote() (int, error) {
 	pid, err := syscall.ForkExec(z.Path, z.Argv, &syscall.ProcAttr{Files: z.Files, Env: l.set.Env})
 	if err != nil {
 		return 0, fmt.Errorf("cannot execute the Python interpreter %s: %w", z.Path, err)
+	}
+	// The interpreter has barely begun; what it forks later inherits the limits.
+	if err := jail.SetLimits(pid, l.set.Resources); err != nil {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+		return 0, err
 	}
 	return pid, nil
 }

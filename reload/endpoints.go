@@ -19,6 +19,7 @@ import (
 type shared struct {
 	info    atomic.Pointer[metrics.Info]
 	sockets atomic.Pointer[[]watched]
+	master  atomic.Int64 // pid of the newest master in a jail that stands, as the host sees it
 }
 
 // watched is a listener whose queue is measured when somebody asks.
@@ -117,6 +118,25 @@ func (p *parent) openEndpoints() error {
 		go func() { p.serveFailed("prometheus", metrics.ServePrometheus(l, metrics.Handler(reg))) }()
 		p.log.Info().Msgf("Prometheus metrics on %s", name)
 	}
+	return p.openSetns(cfg)
+}
+
+// openSetns binds the setns-socket: uWSGI's name and wire form, mode 0600.
+func (p *parent) openSetns(cfg *config.Config) error {
+	addr := cfg.Confine.SetnsSocket
+	if addr == "" {
+		return nil
+	}
+	if !isUnixPath(addr) {
+		return fmt.Errorf("cannot give namespaces on %s: it must be the path of a unix socket, whose peer the kernel names", addr)
+	}
+	l, err := bind(addr, &socketEnv{dir: p.who.dir, chmod: "600", uid: -1, gid: -1, backlog: 16, mask: -1})
+	if err != nil {
+		return err
+	}
+	p.endpoints = append(p.endpoints, l)
+	go func() { p.serveFailed("setns", p.serveNamespaces(l, cfg.Confine.SetnsSkip)) }()
+	p.log.Info().Msgf("*** setns server enabled on %s ***", l.name)
 	return nil
 }
 

@@ -53,9 +53,15 @@ func (p *parent) start(id uint64) error {
 	if err != nil {
 		return err
 	}
+	join, err := joined(&snap.cfg.Confine)
+	if err != nil {
+		return errors.Join(err, g.board.Close())
+	}
+	defer closeFiles(join)
 	g.proc, err = jail.Start(jail.Command{
 		Spec: snap.spec, Role: "@master", Generation: id, Payload: payload,
-		Board: g.board.File(), Listeners: files, Log: p.setup.LogFile, Env: os.Environ(),
+		Board: g.board.File(), Listeners: files, Log: p.setup.LogFile, Env: os.Environ(), Join: join,
+		PostJail: p.postJail(snap),
 	})
 	if err != nil {
 		return errors.Join(fmt.Errorf("cannot build the jail: %w", err), g.board.Close())
@@ -64,6 +70,12 @@ func (p *parent) start(id uint64) error {
 	p.store.Add(g.board)
 	go read(g.proc.Conn, id, p.frames)
 	return nil
+}
+
+func closeFiles(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
 }
 
 // read hands on the frames of one generation until its end.
@@ -106,6 +118,7 @@ func (p *parent) received(f frame) {
 	switch f.msg.Type {
 	case jail.MsgEntered:
 		p.info.JailBuilds.Observe(time.Since(g.started))
+		p.shared.master.Store(int64(g.proc.PID))
 		p.feed(evEntered{g.id})
 	case jail.MsgStepFailed:
 		p.feed(evFailed{gen: g.id, text: stepText(f.msg)})
@@ -153,6 +166,7 @@ func (p *parent) maybeEnded(g *generation) {
 		return
 	}
 	delete(p.gens, g.id)
+	p.shared.master.CompareAndSwap(int64(g.proc.PID), 0)
 	if g.status.Signaled() || g.status.ExitStatus() != verdict.OK {
 		p.killStrangers()
 	}

@@ -13,6 +13,7 @@ import (
 
 	"gowsgi/config"
 	"gowsgi/jail"
+	"gowsgi/jail/hook"
 	"gowsgi/metrics"
 	"gowsgi/reload/verdict"
 )
@@ -105,6 +106,9 @@ func (p *parent) prepare() error {
 	if err := jail.SetSubreaper(); err != nil {
 		return err
 	}
+	if err := p.runHooks(&snapshot{cfg: p.setup.Config}, hook.Asap); err != nil {
+		return err
+	}
 	snap, err := p.snapshotOf(p.setup.Config)
 	if err != nil {
 		return err
@@ -120,7 +124,10 @@ func (p *parent) prepare() error {
 			return err
 		}
 	}
-	return p.writePidfile(p.newest.cfg.Process.Pidfile)
+	if err := p.writePidfile(p.newest.cfg.Process.Pidfile); err != nil {
+		return err
+	}
+	return p.runHooks(snap, hook.PreJail)
 }
 
 func (p *parent) loop() int {

@@ -36,6 +36,7 @@ func specOf(cfg *config.Config, w who) (jail.Spec, error) {
 	if err := setIsolation(&spec, &cfg.Isolation); err != nil {
 		return jail.Spec{}, err
 	}
+	setConfine(&spec, &cfg.Confine)
 	if w.euid != 0 {
 		if err := asUser(&spec, w); err != nil {
 			return jail.Spec{}, err

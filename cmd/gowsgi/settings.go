@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gowsgi/config"
+	"gowsgi/jail"
 	"gowsgi/master"
 	"gowsgi/reload"
 	"gowsgi/worker"
@@ -43,8 +44,17 @@ func payload(env []string, terminal bool) func(*config.Config, reload.Boot) (any
 			DieOnTerm: cfg.Process.DieOnTerm, ContainerInit: boot.ContainerInit,
 			MercySeconds: cfg.Process.WorkerReloadMercy, NeedApp: cfg.Process.NeedApp,
 			LogJSON: cfg.Log.JSON, LogTerminal: terminal, Limits: limits(&cfg.Life),
+			Resources: resources(&cfg.Confine),
 		}, nil
 	}
+}
+
+func resources(c *config.Confine) []jail.Limit {
+	var list []jail.Limit
+	for _, l := range c.WorkerLimits {
+		list = append(list, jail.Limit(l))
+	}
+	return list
 }
 
 func limits(l *config.Life) master.Limits {

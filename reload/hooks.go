@@ -1,0 +1,38 @@
+package reload
+
+import (
+	"fmt"
+
+	"gowsgi/jail"
+	"gowsgi/jail/hook"
+)
+
+// runHooks runs the parent's own hooks of a phase, on the host. The first that fails ends it, as in uWSGI.
+func (p *parent) runHooks(snap *snapshot, phase hook.Phase, env ...string) error {
+	hooks, err := parseHooks(&snap.cfg.Isolation, phase)
+	if err != nil {
+		return err
+	}
+	for _, h := range hooks {
+		p.log.Info().Msgf("running %q (%s)...", h.Shown(), phase)
+		context := hook.Context{
+			Shell: snap.cfg.Isolation.Shell, Env: env, Out: p.setup.LogFile,
+			Print: func(text string) { p.log.Info().Msg(text) },
+		}
+		if err := hook.Run(h, context); err != nil {
+			return fmt.Errorf("%s phase: %w", phase, err)
+		}
+	}
+	return nil
+}
+
+// postJail gives the hooks that run outside when a jail was cloned: those of the phase post-jail, when the jail's root is made for
+// it (namespace). They know the master by UWSGI_JAIL_PID, and the jail waits for them; uWSGI's does not.
+func (p *parent) postJail(snap *snapshot) func(pid int) error {
+	if snap.spec.Root.Kind == jail.RootNone || len(snap.cfg.Isolation.PhaseHooks(string(hook.PostJail))) == 0 {
+		return nil
+	}
+	return func(pid int) error {
+		return p.runHooks(snap, hook.PostJail, fmt.Sprintf("UWSGI_JAIL_PID=%d", pid))
+	}
+}
