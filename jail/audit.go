@@ -30,8 +30,8 @@ type Audit struct {
 	Missing      []string             `json:"missing,omitempty"`    // not to be had on this machine, and why
 }
 
-// The audit's mounts go into one frame; more than this are not listed one by one.
-const maxAuditMounts = 256
+// The audit goes into one frame, so the mount points listed in it have this many bytes at most; all are compared.
+const maxAuditMounts = 32 << 10
 
 // checkAll compares the process with the spec. Whatever the steps believe to have done, only what the kernel says counts here.
 func (e *entry) checkAll() error {
@@ -211,8 +211,9 @@ func (e *entry) checkMounts() error {
 	}
 	left := slices.Clone(e.mounted)
 	e.audit.Mounts = nil
+	listed := 0
 	for _, m := range there {
-		if len(e.audit.Mounts) < maxAuditMounts {
+		if listed += len(m.Point); listed < maxAuditMounts {
 			e.audit.Mounts = append(e.audit.Mounts, m.Point)
 		}
 		if len(m.Optional) > 0 {

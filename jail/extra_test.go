@@ -146,3 +146,63 @@ func TestSwappedTarget(t *testing.T) {
 	<-stopped
 	t.Logf("%d of 40 jails stood", stood)
 }
+
+func TestLandlockPaths(t *testing.T) {
+	needRoot(t)
+	root := newRootfs(t)
+	for _, dir := range []string{"tmp", "home/app", "nfs"} {
+		if err := os.Chmod(filepath.Join(root, dir), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	probes := []string{"write /tmp/new", "write /home/app/new", "read /inside", "write /dev/null", "read /etc/passwd"}
+	for _, c := range []struct {
+		landlock Landlock
+		want     []string
+	}{
+		{Landlock{}, []string{"ok", "ok", "the rootfs", "ok", "root"}},
+		{Landlock{RW: []string{"/tmp"}}, []string{"ok", "EACCES", "the rootfs", "ok", "root"}},
+		{Landlock{RW: []string{"/tmp"}, RO: []string{"/etc"}}, []string{"ok", "EACCES", "error", "ok", "root"}},
+	} {
+		spec := fullSpec(root)
+		spec.Landlock = c.landlock
+		j := mustStart(t, spec, probes...)
+		for i, what := range probes {
+			if got := j.answers[what]; !strings.HasPrefix(got, c.want[i]) {
+				t.Errorf("%+v: %s gives %q, want %q", c.landlock, what, got, c.want[i])
+			}
+		}
+	}
+	spec := fullSpec(root)
+	spec.Landlock.RW = []string{"/missing"}
+	failsAt(t, spec, "landlock", "no such file")
+	spec.GuardsOff = []Guard{GuardLandlock}
+	failsAt(t, spec, "validate", "the guard landlock is off")
+}
+
+func TestReceiveWithoutParent(t *testing.T) {
+	out, err := exec.Command("/proc/self/exe", testRole).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "descriptor 3 is not a control socket") {
+		t.Errorf("got %v, %s", err, out)
+	}
+}
+
+// The parent ends before it sends the boot: the child learns it and leaves.
+func TestReceiveSeesTheParentGo(t *testing.T) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/proc/self/exe", testRole)
+	cmd.ExtraFiles = []*os.File{os.NewFile(uintptr(fds[1]), "child")}
+	var out strings.Builder
+	cmd.Stderr = &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	cmd.ExtraFiles[0].Close()
+	unix.Close(fds[0])
+	if err := cmd.Wait(); err == nil || strings.TrimSpace(out.String()) != "EOF" {
+		t.Errorf("got %v, %q", err, out.String())
+	}
+}

@@ -2,11 +2,14 @@ package jail
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"gowsgi/jail/hook"
 )
@@ -119,5 +122,38 @@ func TestHooksThatWouldChangeTheHostAreRefused(t *testing.T) {
 		if err := c.spec.Validate(); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v gives %v, want %q", c.spec, err, c.want)
 		}
+	}
+}
+
+// The parent's post-jail hooks run while the child exists and has done nothing; one that fails ends it.
+func TestPostJailOfTheParent(t *testing.T) {
+	needRoot(t)
+	spec := fullSpec(newRootfs(t))
+	var seen string
+	var pid int
+	command := Command{Spec: spec, Role: testRole, Payload: []string{}, PostJail: func(child int) error {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", child))
+		seen, pid = string(text), child
+		return err
+	}}
+	p, err := Start(command)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.end()
+	if pid != p.PID || strings.Count(seen, "\n") < 3 {
+		t.Errorf("the hook saw %d (it is %d) with mounts %q", pid, p.PID, seen)
+	}
+	if m, err := p.Conn.Recv(); err != nil || m.Type != MsgEntered {
+		t.Errorf("got %+v, %v", m, err)
+	}
+	command.PostJail = func(child int) error { pid = child; return errors.New("cannot make the network") }
+	_, err = Start(command)
+	var failed *StepError
+	if !errors.As(err, &failed) || failed.Step != "post-jail" || !strings.Contains(err.Error(), "cannot make the network") {
+		t.Errorf("got %v", err)
+	}
+	if unix.Kill(pid, 0) == nil {
+		t.Error("the child is alive after its post-jail hook failed")
 	}
 }

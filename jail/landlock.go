@@ -3,19 +3,19 @@ package jail
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// What writing is to Landlock (landlock(7)); the rights above MAKE_SYM came with ABI 2 and 3.
+// What writing and reading are to Landlock (landlock(7)); the rights above MAKE_SYM came with ABI 2 and 3.
 const (
 	landlockWrite = unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_REMOVE_DIR | unix.LANDLOCK_ACCESS_FS_REMOVE_FILE |
 		unix.LANDLOCK_ACCESS_FS_MAKE_CHAR | unix.LANDLOCK_ACCESS_FS_MAKE_DIR | unix.LANDLOCK_ACCESS_FS_MAKE_REG |
 		unix.LANDLOCK_ACCESS_FS_MAKE_SOCK | unix.LANDLOCK_ACCESS_FS_MAKE_FIFO | unix.LANDLOCK_ACCESS_FS_MAKE_BLOCK |
 		unix.LANDLOCK_ACCESS_FS_MAKE_SYM
+	landlockRead = unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_READ_DIR | unix.LANDLOCK_ACCESS_FS_EXECUTE
 )
 
 // hostWritable are the places of a host root that are meant to be written.
@@ -53,15 +53,9 @@ func (e *entry) landlock() error {
 		return fmt.Errorf("cannot create a Landlock ruleset: %w", errno)
 	}
 	defer unix.Close(int(set))
-	if attr.Handled_access_fs != 0 {
-		writable := slices.Clone(hostWritable)
-		for _, k := range e.spec.Root.KeepMounts {
-			writable = append(writable, k.target(e.spec.Root.Path))
-		}
-		for _, dir := range writable {
-			if err := allowBelow(int(set), dir, attr.Handled_access_fs); err != nil {
-				return err
-			}
+	for _, rule := range e.landlockPaths(attr.Handled_access_fs) {
+		if err := allowBelow(int(set), rule); err != nil {
+			return err
 		}
 	}
 	if abi >= abiAllThreads {
@@ -82,7 +76,8 @@ func (e *entry) landlockRules(abi uintptr) unix.LandlockRulesetAttr {
 	} else {
 		e.missing(GuardLandlock, fmt.Errorf("no scopes, ABI %d has no domain for all threads of a process", abi))
 	}
-	if e.spec.Root.Kind == RootHost {
+	l := &e.spec.Landlock
+	if e.spec.Root.Kind == RootHost || len(l.RW) > 0 || len(l.RO) > 0 {
 		attr.Handled_access_fs = landlockWrite
 		if abi >= abiRefer {
 			attr.Handled_access_fs |= unix.LANDLOCK_ACCESS_FS_REFER
@@ -91,16 +86,54 @@ func (e *entry) landlockRules(abi uintptr) unix.LandlockRulesetAttr {
 			attr.Handled_access_fs |= unix.LANDLOCK_ACCESS_FS_TRUNCATE
 		}
 	}
+	if len(l.RO) > 0 {
+		attr.Handled_access_fs |= landlockRead
+	}
 	return attr
 }
 
-func allowBelow(set int, dir string, access uint64) error {
+// pathRule allows an access below a path.
+type pathRule struct {
+	path     string
+	access   uint64
+	optional bool // a path that is not there is passed over
+}
+
+func (e *entry) landlockPaths(handled uint64) []pathRule {
+	if handled == 0 {
+		return nil
+	}
+	var rules []pathRule
+	for _, dir := range hostWritable {
+		if e.spec.Root.Kind == RootHost || dir == "/dev" || dir == "/proc" {
+			rules = append(rules, pathRule{dir, handled, true})
+		}
+	}
+	for _, k := range e.spec.Root.KeepMounts {
+		rules = append(rules, pathRule{k.target(e.spec.Root.Path), handled, false})
+	}
+	for _, m := range e.spec.Root.Mounts {
+		if !m.ReadOnly {
+			rules = append(rules, pathRule{m.Target, handled, false})
+		}
+	}
+	for _, dir := range e.spec.Landlock.RW {
+		rules = append(rules, pathRule{dir, handled, false})
+	}
+	for _, dir := range e.spec.Landlock.RO {
+		rules = append(rules, pathRule{dir, handled & landlockRead, false})
+	}
+	return rules
+}
+
+func allowBelow(set int, allowed pathRule) error {
+	dir, access := allowed.path, allowed.access
 	fd, err := unix.Open(dir, unix.O_PATH|unix.O_CLOEXEC, 0)
-	if errors.Is(err, unix.ENOENT) {
+	if allowed.optional && errors.Is(err, unix.ENOENT) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("cannot open %q: %w", dir, err)
+		return fmt.Errorf("cannot allow access below %q: %w", dir, err)
 	}
 	defer unix.Close(fd)
 	var st unix.Stat_t
@@ -108,12 +141,14 @@ func allowBelow(set int, dir string, access uint64) error {
 		return fmt.Errorf("cannot stat %q: %w", dir, err)
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
-		access &= unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_TRUNCATE // all that a file may be granted
+		// All that may be granted for a file.
+		access &= unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_TRUNCATE | unix.LANDLOCK_ACCESS_FS_READ_FILE |
+			unix.LANDLOCK_ACCESS_FS_EXECUTE
 	}
 	rule := unix.LandlockPathBeneathAttr{Allowed_access: access, Parent_fd: int32(fd)}
 	_, _, errno := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(set), unix.LANDLOCK_RULE_PATH_BENEATH, uintptr(unsafe.Pointer(&rule)), 0, 0, 0)
 	if errno != 0 {
-		return fmt.Errorf("cannot allow writing below %q: %w", dir, errno)
+		return fmt.Errorf("cannot allow access below %q: %w", dir, errno)
 	}
 	return nil
 }

@@ -35,6 +35,7 @@ func alone(t *testing.T) {
 func TestReapingAlone(t *testing.T) {
 	runAlone(t, "TestOrphansAreReaped", 0)
 	runAlone(t, "TestKillChildren", 0)
+	runAlone(t, "TestKillChildrenButKeepsSome", 0)
 }
 
 func TestReapingAsPID1(t *testing.T) {
@@ -141,4 +142,24 @@ func descendants(t *testing.T) []string {
 		}
 	}
 	return found
+}
+
+func TestKillChildrenButKeepsSome(t *testing.T) {
+	alone(t)
+	if err := SetSubreaper(); err != nil {
+		t.Fatal(err)
+	}
+	kept := shell(t, "sleep 60")
+	shell(t, "(setsid sleep 60 &) ; sleep 60")
+	ended := shell(t, "exit 4")
+	codes := map[int]int{}
+	if !KillChildrenBut([]int{kept, ended}, func(pid int, status unix.WaitStatus, _ *unix.Rusage) { codes[pid] = status.ExitStatus() }) {
+		t.Error("there are children left that were not to be kept")
+	}
+	if unix.Kill(kept, 0) != nil {
+		t.Error("the child to keep is gone")
+	}
+	if !KillChildren() {
+		t.Error("there are children left")
+	}
 }

@@ -97,8 +97,9 @@ type Spec struct {
 	Caps       []string    `json:"caps,omitempty"`       // capabilities kept, by name without CAP_ ("net_bind_service")
 	GuardsOff  []Guard     `json:"guards_off,omitempty"` // doors left open
 
-	Limits  []Limit  `json:"limits,omitempty"`  // of the master and all below it
-	Cgroups []Cgroup `json:"cgroups,omitempty"` // of everything in the jail
+	Landlock Landlock `json:"landlock"`
+	Limits   []Limit  `json:"limits,omitempty"`  // of the master and all below it
+	Cgroups  []Cgroup `json:"cgroups,omitempty"` // of everything in the jail
 
 	// A root that the configuration makes itself, with hooks, instead of Root.
 	Hooks     []hook.Hook `json:"hooks,omitempty"`      // of the phases in-jail, post-jail (without Root), as-root and as-user, in order
@@ -113,6 +114,12 @@ type Spec struct {
 	SetgroupsDenied bool                 `json:"setgroups_denied,omitempty"` // an unprivileged gid map: setgroups(2) is refused by the kernel
 	Missing         []string             `json:"missing,omitempty"`          // guards this kernel does not have, and why
 	Fault           string               `json:"fault,omitempty"`            // tests: the step that fails ("NAME") or kills the process ("NAME!")
+}
+
+// Landlock narrows what the jail's mounts let the app do with files, by paths inside (landlock(7)).
+type Landlock struct {
+	RW []string `json:"rw,omitempty"` // writing is allowed below these only (and, in a host root, in the places made for it)
+	RO []string `json:"ro,omitempty"` // reading is allowed below these and RW only, and in /proc and /dev
 }
 
 // Pivot is a pivot_root(2) by path: New is a mount point and becomes "/", the old root is seen at Old, a directory below New.

@@ -137,6 +137,14 @@ func (s *Spec) validateOwnRoot(bad func(string, ...any)) {
 			bad("cannot pivot_root to %q with the old root at %q: that is not a path below it", p.New, p.Old)
 		}
 	}
+	if len(s.Landlock.RW)+len(s.Landlock.RO) > 0 && !s.guarded(GuardLandlock) {
+		bad("cannot narrow paths with Landlock: the jail has no root of its own, or the guard landlock is off")
+	}
+	for _, p := range append(slices.Clone(s.Landlock.RW), s.Landlock.RO...) {
+		if !path.IsAbs(p) {
+			bad("cannot narrow %q with Landlock: not an absolute path", p)
+		}
+	}
 	for _, h := range s.Hooks {
 		switch h.Phase {
 		case hook.InJail, hook.AsRoot, hook.AsUser:
