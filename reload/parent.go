@@ -302,14 +302,17 @@ func (p *parent) snapshotOf(cfg *config.Config) (*snapshot, error) {
 	}
 	snap := &snapshot{cfg: cfg, spec: spec, uid: -1, gid: -1}
 	if p.who.euid == 0 && (spec.Creds.UID != "" || spec.Creds.GID != "") {
-		if snap.uid, snap.gid, err = jail.LookupIDs(rootOf(&spec), spec.Creds); err != nil {
+		snap.uid, snap.gid, err = jail.LookupIDs(rootOf(&spec), spec.Creds)
+		if err != nil && spec.PivotRoot == nil {
 			return nil, err
+		} else if err != nil {
+			snap.uid, snap.gid = -1, -1 // names of a root that the hooks have yet to make: the master looks them up there
 		}
 	}
 	dir := spec.Chdir
-	if spec.Root.Kind != jail.RootDir && dir == "" {
+	if rootOf(&spec) == "" && dir == "" {
 		dir = p.who.dir
-	} else if spec.Root.Kind == jail.RootDir && dir == "" {
+	} else if dir == "" {
 		dir = "/"
 	}
 	env, err := envOf(cfg, &spec, dir)
@@ -332,7 +335,7 @@ func rootOf(spec *jail.Spec) string {
 	if spec.Root.Kind == jail.RootDir {
 		return spec.Root.Path
 	}
-	return ""
+	return spec.Chroot
 }
 
 // listen finds the socket among those that are bound, or binds it.

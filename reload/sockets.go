@@ -276,6 +276,9 @@ func (env *socketEnv) setOwner(cfg *config.Config, spec *jail.Spec) error {
 		return nil
 	}
 	uid, gid, err := jail.LookupIDs(env.root, creds)
+	if err != nil && spec.PivotRoot != nil && cfg.Sockets.Chown == "" {
+		return nil // names of a root that the hooks have yet to make
+	}
 	if err != nil {
 		return err
 	}
