@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -131,59 +132,71 @@ func TestPacketEnviron(t *testing.T) {
 // TestTimeouts has clients that send nothing, half and nothing more, on every kind of socket: each costs the worker at
 // most socket-timeout, is told so in the log, and the next client is served.
 func TestTimeouts(t *testing.T) {
-	m, _ := startApp(t, nil, "uwsgi", "uwsgi+unix", "http", "http+unix", "http11", "http11+unix", "http+mptcp")
-	for i, addr := range m.addrs {
-		half, whole := get("/ignore")[:30], get("/ignore")
-		uwsgi := i < 2
-		drip := 2
-		if !uwsgi {
-			half, whole = []byte("GET /ignore HTTP/1.1\r\nHo"), []byte("GET /ignore HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-		}
-		if uwsgi {
-			drip = 30 // the header says how long the packet is
-		}
-		body := append(get("/echo", "REQUEST_METHOD", "POST", "CONTENT_LENGTH", "10"), "123"...)
-		if !uwsgi {
-			body = []byte("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n123")
-		}
-		for _, test := range []struct {
-			name   string
-			data   []byte
-			drip   bool
-			answer string
-			log    string
-		}{
-			{"nothing", nil, false, "", "timeout: no whole"},
-			{"half a head", half, false, map[bool]string{false: "HTTP/1.1 408 Request Timeout"}[uwsgi], "timeout: no whole"},
-			{"a head byte by byte", half[:drip], true, map[bool]string{false: "HTTP/1.1 408 Request Timeout"}[uwsgi], "timeout: no whole"},
-			{"half a body", body, false, "HTTP/1.1 408 Request Timeout", "timeout during read("},
-		} {
-			before := strings.Count(m.log.String(), test.log)
-			begin := time.Now()
-			conn := dial(t, addr)
-			conn.Write(test.data)
-			if test.drip {
-				go func() {
-					for range 12 {
-						time.Sleep(200 * time.Millisecond)
-						if _, err := conn.Write([]byte("A")); err != nil {
-							return
-						}
-					}
-				}()
+	var all sync.WaitGroup
+	for _, proto := range []string{"uwsgi", "uwsgi+unix", "http", "http+unix", "http11", "http11+unix", "http+mptcp"} {
+		m, _ := startApp(t, nil, proto)
+		all.Go(func() {
+			for _, test := range timeoutCases(strings.HasPrefix(proto, "uwsgi")) {
+				m.timeOut(t, proto+", "+test.name, test)
 			}
-			time.Sleep(20 * time.Millisecond)
-			talk(t, addr, whole)
-			if took := time.Since(begin); took < 800*time.Millisecond || took > 3500*time.Millisecond {
-				t.Fatalf("socket %d, %s: the next client was served after %s, want about 1 s", i, test.name, took)
+		})
+	}
+	all.Wait()
+}
+
+type timeoutCase struct {
+	name   string
+	data   []byte
+	drip   bool   // more bytes follow, slowly
+	answer string // what it begins with; "" = none
+	log    string
+	whole  []byte // a request that is served afterwards
+}
+
+func timeoutCases(uwsgi bool) []timeoutCase {
+	whole, half, drip := get("/ignore"), 30, 30 // the first bytes of a packet say how long it is
+	body := append(get("/echo", "REQUEST_METHOD", "POST", "CONTENT_LENGTH", "10"), "123"...)
+	late := ""
+	if !uwsgi {
+		whole, half, drip = []byte("GET /ignore HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"), 25, 2
+		body = []byte("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n123")
+		late = "HTTP/1.1 408 Request Timeout"
+	}
+	return []timeoutCase{
+		{"nothing", nil, false, "", "timeout: no whole", whole},
+		{"half a head", whole[:half], false, late, "timeout: no whole", whole},
+		{"a head byte by byte", whole[:drip], true, late, "timeout: no whole", whole},
+		{"half a body", body, false, "HTTP/1.1 408 Request Timeout", "timeout during read(", whole},
+	}
+}
+
+func (m *testMaster) timeOut(t *testing.T, name string, test timeoutCase) {
+	before := strings.Count(m.log.String(), test.log)
+	begin := time.Now()
+	conn := dial(t, m.addrs[0])
+	conn.Write(test.data)
+	if test.drip {
+		go func() {
+			for range 12 {
+				time.Sleep(200 * time.Millisecond)
+				if _, err := conn.Write([]byte("A")); err != nil {
+					return
+				}
 			}
-			conn.SetDeadline(time.Now().Add(3 * time.Second))
-			got, _ := io.ReadAll(conn)
-			if !strings.HasPrefix(string(got), test.answer) || test.answer == "" && len(got) > 0 {
-				t.Errorf("socket %d, %s: got %q, want %q", i, test.name, got, test.answer)
-			}
-			m.waitLogs(test.log, before+1)
-		}
+		}()
+	}
+	time.Sleep(20 * time.Millisecond)
+	talk(t, m.addrs[0], test.whole)
+	if took := time.Since(begin); took < 800*time.Millisecond || took > 3500*time.Millisecond {
+		t.Errorf("%s: the next client was served after %s, want about 1 s", name, took)
+	}
+	conn.SetDeadline(time.Now().Add(3 * time.Second))
+	got, _ := io.ReadAll(conn)
+	if !strings.HasPrefix(string(got), test.answer) || test.answer == "" && len(got) > 0 {
+		t.Errorf("%s: got %q, want %q", name, got, test.answer)
+	}
+	if !m.inLog(test.log, before+1) {
+		t.Errorf("%s: no line %q in the log:\n%s", name, test.log, m.log)
 	}
 }
 

@@ -19,8 +19,7 @@ class HttpRequest(Request):
     def end(self):
         """Closes the connection, unless the body has to be read off first."""
         if self.input.finished:
-            close(self.fd)
-            self.fd = -1
+            self.close()
 
 
 class HttpProtocol(object):
@@ -40,8 +39,12 @@ class HttpProtocol(object):
         """Reads one request, runs the application and closes the connection."""
         try:
             data = read(fd, self.room)
-        except OSError:
-            data = b""
+        except OSError as err:
+            data = self.wire.first(fd, self.room, err)
+        if not data:
+            self.half(fd, peer, b"", data)
+            close(fd)
+            return
         cut = data.find(b"\r\n\r\n")
         if cut < 0 or cut > self.limit:
             data, cut = self.complete(fd, peer, data)
@@ -55,7 +58,7 @@ class HttpProtocol(object):
         self.core.answer(request)
         if request.fd >= 0:
             self.wire.linger(fd)
-            close(fd)
+            request.close()
 
     def close(self, fd):
         """Ends a connection that is not (or no longer) in a request."""

@@ -105,9 +105,13 @@ class Http11Protocol(HttpProtocol):
     def serve(self, fd, peer):
         try:
             data = read(fd, self.room)
-        except OSError:
-            data = b""
-        self.converse(fd, peer, data)
+        except OSError as err:
+            data = self.wire.first(fd, self.room, err)
+        if data:
+            self.converse(fd, peer, data)
+        else:
+            self.half(fd, peer, b"", data)
+            close(fd)
 
     def resume(self, fd, peer):
         """A parked connection became readable: its next request, or its end."""

@@ -5,11 +5,10 @@ from time import monotonic
 
 from _gowsgi.body import NO_BODY, Input
 from _gowsgi.environ import scheme, trim_script_name
+from _gowsgi.request import PACKET_HEADER as HEADER
 from _gowsgi.request import Request
 from _gowsgi.runtime import log
 from _gowsgi.wire import report
-
-HEADER = 4  # modifier1, size (16 bits, little-endian), modifier2
 
 
 class PacketRequest(Request):
@@ -18,8 +17,7 @@ class PacketRequest(Request):
     def end(self):
         """Closes the connection, unless the body has to be read off first."""
         if self.input.finished:
-            close(self.fd)
-            self.fd = -1
+            self.close()
 
 
 class PacketProtocol(object):
@@ -39,8 +37,13 @@ class PacketProtocol(object):
         """Reads one packet, runs the application and closes the connection."""
         try:
             data = read(fd, self.room)
-        except OSError:
-            data = b""
+        except OSError as err:
+            data = self.wire.first(fd, self.room, err)
+        if not data:
+            if data is None:
+                self.too_late(peer)
+            close(fd)
+            return
         size = len(data) - HEADER
         if size <= 0 or size < (data[1] | data[2] << 8) or not data[1] | data[2]:
             data = self.complete(fd, peer, data)
@@ -75,7 +78,7 @@ class PacketProtocol(object):
         self.core.answer(request)
         if request.fd >= 0:
             self.wire.linger(fd)
-            close(fd)
+            request.close()
 
     def parse(self, data, end):
         """The environ of the packet data[4:end], None when its lengths do not add up."""
@@ -84,18 +87,15 @@ class PacketProtocol(object):
         i = HEADER
         try:
             while i < end:
-                size = data[i]
+                key = i + 2
+                cut = key + data[i]
                 if data[i + 1]:
-                    size |= data[i + 1] << 8
-                i += 2
-                j = i + size
-                key = text[i:j]
-                size = data[j]
-                if data[j + 1]:
-                    size |= data[j + 1] << 8
-                j += 2
-                i = j + size
-                env[key] = text[j:i]
+                    cut += data[i + 1] << 8
+                value = cut + 2
+                i = value + data[cut]
+                if data[cut + 1]:
+                    i += data[cut + 1] << 8
+                env[text[key:cut]] = text[value:i]
         except IndexError:
             return None
         # A length that reaches too far carries i beyond the end, whatever it met there.
@@ -128,14 +128,17 @@ class PacketProtocol(object):
                     return b""
             more = self.wire.more(fd, need - len(data), deadline)
             if more is None:
-                report("timeout: no whole uwsgi packet came within %d seconds" % self.wire.seconds, peer)
-            elif not more and data:
-                report("the client closed in the middle of a uwsgi packet", peer)
+                self.too_late(peer)
+                return b""
             if not more:
-                if data or more is None:
-                    self.core.read_error()
+                report("the client closed in the middle of a uwsgi packet", peer)
+                self.core.read_error()
                 return b""
             data += more
+
+    def too_late(self, peer):
+        report("timeout: no whole uwsgi packet came within %d seconds" % self.wire.seconds, peer)
+        self.core.read_error()
 
     def refuse(self, fd, data):
         size = data[1] | data[2] << 8

@@ -1,7 +1,11 @@
 """One request and its answer: start_response, write, and sending what the application returned (PEP 3333)."""
 
+from os import close
+
+from _gowsgi.runtime import log
 from _gowsgi.wire import Gone, file_span
 
+PACKET_HEADER = 4  # bytes of a uwsgi packet before its variables: modifier1, size (16 bits, little-endian), modifier2
 JOIN_LIMIT = 65536  # bytes of body up to which it is copied behind the head, for one write instead of two
 
 
@@ -142,6 +146,14 @@ class Request(object):
             self.gone = True
             raise
         return True
+
+    def close(self):
+        """Closes the connection; whatever the application did to the descriptor, it is no longer ours then."""
+        fd, self.fd = self.fd, -1
+        try:
+            close(fd)
+        except OSError as err:
+            log("Cannot close a connection: %s" % err.strerror)
 
     def announce(self, length):
         """Hears the length of the body before the head is sent; only a kept connection needs it."""

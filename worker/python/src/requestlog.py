@@ -3,7 +3,7 @@
 from os import write
 from time import ctime, time
 
-from _gowsgi.packet import HEADER
+from _gowsgi.request import PACKET_HEADER as HEADER
 
 
 def choose(conf):

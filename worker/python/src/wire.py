@@ -37,6 +37,12 @@ class Wire(object):
         self.seconds = seconds
         self.kernel_timeouts = kernel_timeouts
 
+    def first(self, fd, size, err):
+        """What a new connection sends, after a first read raised err: b"" when it broke, None when the time is over."""
+        if not isinstance(err, BlockingIOError):
+            return b""
+        return None if self.kernel_timeouts else self.more(fd, size)
+
     def more(self, fd, size, deadline=None):
         """Reads at most size bytes; b"" at the end of the stream or when it broke, None when the time is over.
 
