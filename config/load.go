@@ -33,7 +33,7 @@ type loader struct {
 	limited   *keyFilter
 	files     []string
 	firstFile string
-	lastFile  string
+	lastFile  map[string]string // by format: what :section refers to
 	via       []Pos
 	inherits  []Entry
 	prints    []string
@@ -49,7 +49,7 @@ type loader struct {
 }
 
 func newLoader(o Options) *loader {
-	l := &loader{o: o, env: map[string]string{}, usedEnv: map[string]bool{}, first: map[string]int{}, used: map[string]bool{}, declared: map[string]declaration{}, free: map[string]bool{}}
+	l := &loader{o: o, env: map[string]string{}, usedEnv: map[string]bool{}, lastFile: map[string]string{}, first: map[string]int{}, used: map[string]bool{}, declared: map[string]declaration{}, free: map[string]bool{}}
 	for _, kv := range o.Env {
 		if name, v, ok := strings.Cut(kv, "="); ok {
 			l.env[name] = v
@@ -233,14 +233,14 @@ func (l *loader) load(e Entry, format string) {
 	l.via = outer
 }
 
-func (l *loader) noteFile(name string) {
+func (l *loader) noteFile(name, format string) {
 	if name != "-" && !slices.Contains(l.files, name) {
 		l.files = append(l.files, name)
 	}
 	if l.firstFile == "" {
 		l.firstFile = name
 	}
-	l.lastFile = name
+	l.lastFile[format] = name
 }
 
 func suffix(name string) string { return strings.ToLower(filepath.Ext(name)) }

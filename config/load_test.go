@@ -10,7 +10,8 @@ import (
 
 // TestCommandLine holds what getopt does and where we go on instead. budget: table of command lines.
 func TestCommandLine(t *testing.T) {
-	files := map[string]string{"/site/a.ini": "[uwsgi]\nprocesses = 9\n", "/site/b.ini": "[uwsgi]\nthreads = 5\n[part]\nthreads = 6\n"}
+	files := map[string]string{"/site/a.ini": "[uwsgi]\nprocesses = 9\n", "/site/b.ini": "[uwsgi]\nthreads = 5\n[part]\nthreads = 6\n",
+		"/site/c.json": `{"uwsgi": {"threads": 8}}`}
 	rows := []struct {
 		args string
 		want string // settings joined with "; ", or "!" and a part of the error
@@ -38,6 +39,8 @@ func TestCommandLine(t *testing.T) {
 		{"--ini b.ini:part --ini :uwsgi", "ini = b.ini:part; threads = 6; ini = :uwsgi; threads = 5"},
 		{"b.ini:part", "threads = 6"},
 		{"--ini :part", "!no file was read before"},
+		{"--ini b.ini --json c.json --ini :part", "ini = b.ini; threads = 5; json = c.json; threads = 8; ini = :part; threads = 6"},
+		{"--json c.json --ini :part", "!no file was read before"},
 		{"-- a.ini", "processes = 9"},
 		{"app.py", "wsgi-file = app.py"},
 		{"pkg.app:application", "module = pkg.app:application"},

@@ -47,6 +47,7 @@ func (p *blockParser) until(depth int, open Entry) []node {
 				return nodes
 			}
 			p.l.report.add(SeverityWarning, e, "closes nothing: no if or for is open here", "")
+			nodes = append(nodes, node{entry: e})
 		case isBlock(kind):
 			nodes = append(nodes, p.block(e, depth+1))
 		default:

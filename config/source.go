@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -33,15 +34,16 @@ func loaderFor(word string) (name, section string, ok bool) {
 	return word, "", false
 }
 
-// open reads the text that word names: path, path:section, :section (of the file read last), - or a scheme.
+// open reads the text that word names: path, path:section, :section (of the file of this format read last), - or a scheme.
 func (l *loader) open(word, format string) (*source, error) {
 	s := &source{name: word, format: format}
 	switch {
 	case strings.HasPrefix(word, ":"):
-		if l.lastFile == "" {
+		last := l.lastFile[cmp.Or(format, "ini")]
+		if last == "" {
 			return nil, bad("no file was read before, so "+word+" names nothing", "write file.ini"+word)
 		}
-		s.name, s.section = l.lastFile, word[1:]
+		s.name, s.section, s.format = last, word[1:], cmp.Or(format, "ini")
 	case strings.Contains(word, "://"):
 	default:
 		if name, sec, ok := loaderFor(word); ok {
@@ -67,7 +69,7 @@ func (l *loader) open(word, format string) (*source, error) {
 		return nil, err
 	}
 	s.data = data
-	l.noteFile(s.name)
+	l.noteFile(s.name, s.format)
 	return s, nil
 }
 
