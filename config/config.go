@@ -45,6 +45,8 @@ const (
 	ActionCheckConfig            // print Check and exit 0 (Load gave no error)
 	ActionExplain                // print Explain(Name) and exit 0
 	ActionCompletion             // print Completion(Name) and exit 0
+	ActionExplainJail            // print the steps of the jail and exit 0
+	ActionJailCheck              // print what this machine allows and exit: 0 when a jail for every user works
 	ActionSignal                 // send Signal to the pid in Pidfile and exit
 	ActionExit                   // exit with Code
 )

@@ -10,6 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gowsgi/config"
+	"gowsgi/jail"
+	"gowsgi/reload"
 	"gowsgi/reload/verdict"
 )
 
@@ -32,6 +34,15 @@ func carryOut(cfg *config.Config, stdout, stderr io.Writer) (code int, done bool
 			return verdict.Init, true
 		}
 		fmt.Fprint(stdout, text)
+	case config.ActionExplainJail:
+		text, err := reload.ExplainJail(cfg)
+		if err != nil {
+			fmt.Fprintln(stderr, err)
+			return verdict.Init, true
+		}
+		fmt.Fprint(stdout, text)
+	case config.ActionJailCheck:
+		return jailCheck(stdout), true
 	case config.ActionCompletion:
 		text, err := config.Completion(a.Name)
 		if err != nil {
@@ -50,6 +61,22 @@ func carryOut(cfg *config.Config, stdout, stderr io.Writer) (code int, done bool
 		return 0, false
 	}
 	return verdict.OK, true
+}
+
+// jailCheck prints what this machine allows; the exit code is 1 when something is missing that a jail may need.
+func jailCheck(stdout io.Writer) int {
+	code := verdict.OK
+	for _, f := range jail.Probe() {
+		mark := "ok     "
+		if !f.OK {
+			mark, code = "MISSING", verdict.Init
+		}
+		fmt.Fprintf(stdout, "%s  %-40s %s\n", mark, f.What, f.Is)
+		if !f.OK && f.Fix != "" {
+			fmt.Fprintf(stdout, "         to have it: %s\n", f.Fix)
+		}
+	}
+	return code
 }
 
 // signalPidfile sends a signal to the process whose pid is in a file. A file that holds anything but one positive number
