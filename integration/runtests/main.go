@@ -2,7 +2,9 @@
 //
 // It runs three groups one after the other: the packages that can bear the race detector with it (when a C compiler is there, because the
 // race detector needs cgo), the packages of -norace without cgo, and the integration tests, which see the built binary only. Output of
-// tests that pass is swallowed. For root a skipped test is a failure: root is how CI runs, and a test that skips there shows nothing.
+// tests that pass is swallowed. For root a skipped test is a failure: root is how CI runs, and a test that skips there shows nothing. One kind
+// of skip is none: a test that is the other half of a test which re-executes the test binary says "run ... by TestName", and when TestName
+// passed it was run.
 package main
 
 import (
@@ -13,6 +15,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -204,6 +207,7 @@ func (s *summary) addPackage(e event, id testID) {
 // report prints the lists and the closing line, and tells whether all is well.
 func (s *summary) report(w io.Writer, took time.Duration) bool {
 	root := os.Geteuid() == 0
+	s.dropHalves()
 	for _, id := range s.failed {
 		fmt.Fprintf(w, "failed:  %s %s\n", id.pkg, id.name)
 	}
@@ -223,6 +227,21 @@ func (s *summary) report(w io.Writer, took time.Duration) bool {
 	fmt.Fprintf(w, "took %s\n", took.Round(time.Second))
 	fmt.Fprintf(w, "%d passed, %d failed, %d skipped\n", len(s.passed), len(s.failed)+len(s.broken), len(s.skipped))
 	return len(s.failed)+len(s.broken) == 0 && len(s.passed) > 0 && (!root || len(s.skipped) == 0)
+}
+
+var runBy = regexp.MustCompile(`\bby (Test\w+)`)
+
+// dropHalves takes the skips off the list whose test was run by another one that passed.
+func (s *summary) dropHalves() {
+	s.skipped = slices.DeleteFunc(s.skipped, func(id testID) bool {
+		m := runBy.FindStringSubmatch(skipReason(strings.Join(s.output[id], "")))
+		if m == nil {
+			return false
+		}
+		runner := testID{id.pkg, m[1]}
+		failed := slices.ContainsFunc(s.failed, func(f testID) bool { return f == runner })
+		return !failed && (slices.Contains(s.passed, runner) || s.parents[runner])
+	})
 }
 
 // skipReason finds the line t.Skip wrote in a test's output.
