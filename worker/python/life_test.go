@@ -355,3 +355,21 @@ func TestReparented(t *testing.T) {
 		t.Errorf("the zygote has children left: %s", zombies)
 	}
 }
+
+// TestEarlySignal sends SIGHUP and SIGTERM to workers that were only just forked: they end with uWSGI's codes, not killed.
+func TestEarlySignal(t *testing.T) {
+	m := startMaster(t, newConf("app", "http"), hello)
+	m.loaded()
+	for range 10 {
+		for signal, code := range map[unix.Signal]int{unix.SIGHUP: 17, unix.SIGTERM: 30} {
+			pid := m.forkOnly(1)
+			unix.Kill(pid, signal)
+			if status := m.wait(pid, 2*time.Second); !status.Exited() || status.ExitStatus() != code {
+				t.Errorf("%s: ended with %v, want exit code %d", unix.SignalName(signal), status, code)
+			}
+			for len(m.messages) > 0 {
+				<-m.messages // ready, if it came that far
+			}
+		}
+	}
+}

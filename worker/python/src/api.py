@@ -113,6 +113,7 @@ def workers():
 
 
 def describe(slot):
+    """One entry of workers(): the counters of all cores of a slot."""
     board = rt.board
     base = board.slot(slot)
     requests = exceptions = running_time = tx = average = busy = 0

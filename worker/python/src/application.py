@@ -35,6 +35,7 @@ def prepare_path(conf):
 
 
 def find(conf):
+    """Imports the module or file and returns the callable in it."""
     name = conf["callable"]
     if conf["wsgi_file"]:
         module = from_file(conf["wsgi_file"])

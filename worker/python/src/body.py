@@ -84,6 +84,7 @@ class Input(object):
         return data
 
     def read(self, size=-1):
+        """As of a binary file: exactly size bytes unless the body ends, all of it without a size."""
         if size is None or size < 0:
             size = 1 << 62
         data, pos = self.data, self.pos
@@ -105,6 +106,7 @@ class Input(object):
         return b"".join(parts)
 
     def readline(self, size=-1):
+        """As of a binary file: up to and with the next newline, at most size bytes."""
         limit = 1 << 62 if size is None or size < 0 else size
         parts = []
         while limit:

@@ -166,7 +166,8 @@ class Core(object):
     def body_failed(self, request, err):
         self.read_error()
         env = request.env
-        log("%s during %s %s (%s)" % (err, env["REQUEST_METHOD"], env.get("REQUEST_URI", ""), env.get("REMOTE_ADDR", "")))
+        where = (env["REQUEST_METHOD"], env.get("REQUEST_URI", ""), env.get("REMOTE_ADDR", ""))
+        log("%s during %s %s (%s)" % ((err,) + where))
         request.fail(err.status)
 
     def app_failed(self, request):

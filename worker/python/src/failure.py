@@ -1,4 +1,4 @@
-"""catch-exceptions: the client is shown what went wrong. Loaded only with that option, as traceback is slow to import."""
+"""catch-exceptions: the client is shown what went wrong. Loaded only then, because traceback is slow to import."""
 
 import sys
 import traceback

@@ -23,7 +23,7 @@ class BadRequest(Exception):
 def environ_key(name):
     """The environ key of a header name; DROPPED for a name with an underscore.
 
-    X_USER and X-USER would become the same key, so a client could forge what a proxy sets; nginx drops such headers too.
+    X_USER and X-USER would become the same key, so a client could forge what a proxy sets; nginx drops these too.
     """
     if not name or not TOKEN.issuperset(name):
         raise BadRequest("bad header name %.60r" % name)
@@ -83,6 +83,7 @@ def repeated(key, value, env):
 
 
 def request_line(line, env):
+    """Method, target and version; the target also split and decoded."""
     parts = line.split(" ")
     if len(parts) != 3:
         raise BadRequest("bad request line %.80r" % line)

@@ -55,7 +55,8 @@ def line(core, request, usec):
         core.index,
     )
     if "\n" in text[:-1] or "\r" in text:
-        text = text[:-1].replace("\n", "\\n").replace("\r", "\\r") + "\n"  # one request, one line, whatever a client sends
+        # One request, one line, whatever a client sends.
+        text = text[:-1].replace("\n", "\\n").replace("\r", "\\r") + "\n"
     return text.encode("latin-1", "replace")
 
 

@@ -1,8 +1,9 @@
 """Reading and writing accepted connections as raw descriptors, with time limits.
 
 Linux copies SO_RCVTIMEO and SO_SNDTIMEO of a listening TCP socket to the sockets accepted from it, so for those the
-kernel keeps the time and EAGAIN means that it is over. A unix socket is made by the connecting side and inherits nothing:
-there the descriptor is switched to non-blocking and EAGAIN means "wait with poll(2)".
+kernel keeps the time and EAGAIN means that it is over. A unix socket is made by the connecting side and inherits
+nothing, and neither does a connection of multipath TCP (seen with Linux 6.18): there the descriptor is switched to
+non-blocking and EAGAIN means "wait with poll(2)".
 """
 
 from os import read, write

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from _signal import SIGHUP, SIGINT, SIGTERM, set_wakeup_fd, signal
+from _signal import SIG_SETMASK, SIGHUP, SIGINT, SIGTERM, pthread_sigmask, set_wakeup_fd, signal
 
 from _socket import AF_INET, AF_INET6, AF_UNIX, IPPROTO_TCP, SO_RCVTIMEO, SO_SNDTIMEO, SOCK_STREAM, SOL_SOCKET, socket
 
@@ -54,7 +54,7 @@ class Listener(object):
 
 
 def inherits_timeouts(sock):
-    """Whether accepted sockets keep the listener's time limits: plain TCP copies them, unix and multipath TCP do not."""
+    """Whether accepted sockets keep the listener's time limits: plain TCP copies them, others do not."""
     if sock.getsockopt(SOL_SOCKET, SO_PROTOCOL) != IPPROTO_TCP:
         return False
     return any(sock.getsockopt(SOL_SOCKET, SO_RCVTIMEO, 16)) and any(sock.getsockopt(SOL_SOCKET, SO_SNDTIMEO, 16))
@@ -83,6 +83,7 @@ def main(rt, slot):
     signal(SIGTERM, leave)
     signal(SIGHUP, stop)
     set_wakeup_fd(wake_write)
+    pthread_sigmask(SIG_SETMASK, ())  # blocked since the fork
     limits(rt)
     if conf["lazy_apps"]:
         from _gowsgi import application
@@ -97,7 +98,8 @@ def main(rt, slot):
     rt.cores = [Core(rt, index) for index in range(conf["threads"])]
     # Signals arrive between two bytecodes of the main thread; one that comes just before epoll_wait(2) would wait for
     # the next connection if this pipe did not wake it.
-    watched = {stop_read: nothing, wake_read: lambda: drain(wake_read), conf["fds"]["lifeline"]: lambda: orphaned(rt, stop)}
+    lifeline = conf["fds"]["lifeline"]
+    watched = {stop_read: nothing, wake_read: lambda: drain(wake_read), lifeline: lambda: orphaned(rt, stop)}
     post_fork()
     rt.send("ready %d %d %d" % (slot, rt.pid, ok))
     serve(rt, watched, stop_read)

@@ -3,7 +3,7 @@
 import gc
 import os
 import sys
-from _signal import SIG_SETMASK, pthread_sigmask
+from _signal import SIG_BLOCK, SIG_SETMASK, SIGHUP, SIGINT, SIGTERM, pthread_sigmask
 from time import monotonic, time
 
 from _socket import AF_UNIX, SOCK_SEQPACKET, socket
@@ -46,6 +46,7 @@ def main(conf):
 
 
 def prepare(rt, conf):
+    """Takes over the descriptors of the boot document and fills in the runtime."""
     rt.conf = conf
     rt.started = int(time())
     runtime.refresh_pid()
@@ -110,6 +111,8 @@ def fork(rt, slot, seq):
     status = 1
     try:
         gate, gate_end = os.pipe()
+        # A signal to the worker before it has its handlers would kill it: it waits until worker.main lets it in.
+        pthread_sigmask(SIG_BLOCK, (SIGHUP, SIGINT, SIGTERM))
         pid = os.fork()
         if not pid:
             os.close(gate_end)

@@ -163,7 +163,8 @@ def big(environ, start_response):
 def fds(environ, start_response):
     import subprocess
 
-    own = {fd: os.readlink("/proc/self/fd/" + fd) for fd in os.listdir("/proc/self/fd") if os.path.exists("/proc/self/fd/" + fd)}
+    paths = ["/proc/self/fd/" + fd for fd in os.listdir("/proc/self/fd")]
+    own = {path: os.readlink(path) for path in paths if os.path.lexists(path)}
     child = subprocess.check_output(["/bin/ls", "/proc/self/fd"], close_fds=False).decode().split()
     return plain(start_response, "%r\n%r" % (sorted(own.items()), child))
 
@@ -175,8 +176,8 @@ def pid(environ, start_response):
 def module(environ, start_response):
     uwsgi.set_logvar("key", 'va"lue\n')
     parts = [
-        uwsgi.worker_id(), uwsgi.masterpid(), uwsgi.numproc, uwsgi.cores, uwsgi.hostname, uwsgi.version, uwsgi.version_info[:3],
-        uwsgi.opt, uwsgi.cl(), uwsgi.get_logvar("key"), uwsgi.get_logvar("none"), uwsgi.listen_queue(),
+        uwsgi.worker_id(), uwsgi.masterpid(), uwsgi.numproc, uwsgi.cores, uwsgi.hostname, uwsgi.version,
+        uwsgi.version_info[:3], uwsgi.opt, uwsgi.cl(), uwsgi.get_logvar("key"), uwsgi.get_logvar("none"), uwsgi.listen_queue(),
         uwsgi.env is environ, len(uwsgi.workers()), uwsgi.mem()[0] > 0, hasattr(uwsgi, "cache_get"),
     ]  # fmt: skip
     uwsgi.log("logged by the app")

@@ -1,4 +1,4 @@
-"""Runs the runtime's parsers for the Go fuzz targets: a frame with an input on standard input, a frame with the result out.
+"""Runs the runtime's parsers for the Go fuzz targets: frames with inputs come in, frames with results go out.
 
 A frame is 4 bytes little-endian length and that many bytes. Of an input the first byte says which parser it is for.
 """
