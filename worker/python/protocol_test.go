@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -103,6 +105,8 @@ func TestPacketEnviron(t *testing.T) {
 		{"scheme by HTTPS", get("/env", "HTTPS", "on"), []string{"wsgi.url_scheme='https'"}, nil},
 		{"scheme by X-Forwarded-Proto", get("/env", "HTTP_X_FORWARDED_PROTO", "https"), []string{"wsgi.url_scheme='https'"}, nil},
 		{"scheme by UWSGI_SCHEME", get("/env", "UWSGI_SCHEME", "https"), []string{"wsgi.url_scheme='https'"}, nil},
+		{"scheme by X-Forwarded-SSL", get("/env", "HTTP_X_FORWARDED_SSL", "on"), []string{"wsgi.url_scheme='https'"}, nil},
+		{"a client cannot say otherwise", get("/env", "UWSGI_SCHEME", "https", "HTTP_X_FORWARDED_PROTO", "http"), []string{"wsgi.url_scheme='https'"}, nil},
 		{"no such scheme", get("/env", "HTTP_X_FORWARDED_PROTO", "gopher", "HTTPS", "off"), []string{"wsgi.url_scheme='http'"}, nil},
 		{"modifier 30", packet(30, "SCRIPT_NAME", "/a", "PATH_INFO", "/a/env", "REQUEST_METHOD", "GET", "SERVER_PROTOCOL", "HTTP/1.1"), nil, nil},
 		{"code is not loaded", get("/env", "UWSGI_FILE", "exec://touch pwned", "UWSGI_SCRIPT", "evil", "UWSGI_MODULE", "evil", "UWSGI_CHDIR", "/", "UWSGI_SETENV", "A=b", "UWSGI_PYHOME", "/evil"),
@@ -221,6 +225,45 @@ func TestClientGone(t *testing.T) {
 	m.waitLogs("Client gone while the answer was written", 2*len(m.addrs))
 	if strings.Contains(m.log.String(), "Traceback") {
 		t.Errorf("a client that leaves is no fault of the application:\n%s", m.log)
+	}
+}
+
+// TestGarbage sends requests with random damage, cut at random places: the worker that was there at first is there at last.
+func TestGarbage(t *testing.T) {
+	m, pid := startApp(t, func(c *worker.Conf) { c.Threads = 2; c.LogRequests = true }, "uwsgi", "http", "http11", "uwsgi+unix", "http11+unix")
+	random := rand.New(rand.NewPCG(1, 2))
+	chunked := "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n3;x\r\nabc\r\n0\r\nT: x\r\n\r\nGET /gen HTTP/1.1\r\nHost: x\r\n\r\n"
+	seeds := []string{string(get("/env")), chunked, chunked + chunked, string(append(get("/echo", "CONTENT_LENGTH", "5", "REQUEST_METHOD", "POST"), "hello"...)), chunked}
+	for range 1500 {
+		i := random.IntN(len(seeds))
+		data := []byte(seeds[i])
+		for range random.IntN(4) {
+			data[random.IntN(len(data))] = byte(random.IntN(256))
+		}
+		if random.IntN(3) == 0 {
+			data = data[:random.IntN(len(data))]
+		}
+		network := "tcp"
+		if strings.HasPrefix(m.addrs[i], "/") {
+			network = "unix"
+		}
+		conn, err := net.Dial(network, m.addrs[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Write(data)
+		if random.IntN(2) == 0 {
+			conn.(interface{ CloseWrite() error }).CloseWrite()
+			conn.SetDeadline(time.Now().Add(5 * time.Second))
+			io.Copy(io.Discard, conn)
+		}
+		conn.Close()
+	}
+	if got := talk(t, m.addrs[1], []byte("GET /pid HTTP/1.0\r\n\r\n")); body(got) != fmt.Sprintf("%d %d", pid, os.Getpid()) {
+		t.Errorf("the worker %d did not survive: %q", pid, got)
+	}
+	if strings.Contains(m.log.String(), "_gowsgi/") {
+		t.Errorf("the runtime itself failed:\n%s", m.log)
 	}
 }
 

@@ -42,13 +42,17 @@ def base(fixed, conf, listener):
 
 
 def scheme(env):
-    """Sets wsgi.url_scheme from UWSGI_SCHEME, HTTP_X_FORWARDED_PROTO or HTTPS, in this order."""
+    """Sets wsgi.url_scheme from the first of these that is there.
+
+    uWSGI lets the later of the first two win; here what a web server's own configuration says (UWSGI_SCHEME) goes before
+    what a client may have sent.
+    """
     for key in ("UWSGI_SCHEME", "HTTP_X_FORWARDED_PROTO"):
         value = env.get(key, "").lower()
         if value in ("http", "https"):
             env["wsgi.url_scheme"] = value
             return
-    value = env.get("HTTPS", "").lower()
+    value = (env.get("HTTPS") or env.get("HTTP_X_FORWARDED_SSL", "")).lower()
     if value == "on" or value[:1] == "1":
         env["wsgi.url_scheme"] = "https"
 

@@ -73,7 +73,7 @@ class HttpProtocol(object):
             self.refuse(fd, peer, err.status, err.why)
             return None
         env["REMOTE_ADDR"] = peer[0] if type(peer) is tuple else ""
-        if "HTTP_X_FORWARDED_PROTO" in env:
+        if "HTTP_X_FORWARDED_PROTO" in env or "HTTP_X_FORWARDED_SSL" in env:
             scheme(env)
         body = NO_BODY
         if length:

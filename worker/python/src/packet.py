@@ -107,7 +107,12 @@ class PacketProtocol(object):
             del env["HTTP_CONTENT_LENGTH"]
         if "HTTP_CONTENT_TYPE" in env:
             del env["HTTP_CONTENT_TYPE"]
-        if "HTTPS" in env or "HTTP_X_FORWARDED_PROTO" in env or "UWSGI_SCHEME" in env:
+        if (
+            "HTTPS" in env
+            or "HTTP_X_FORWARDED_PROTO" in env
+            or "HTTP_X_FORWARDED_SSL" in env
+            or "UWSGI_SCHEME" in env
+        ):
             scheme(env)
         return env
 
