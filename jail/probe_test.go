@@ -2,6 +2,7 @@ package jail
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,6 +36,8 @@ func probe(what string) string {
 			f.Close()
 		}
 		return outcome(err)
+	case "tcp":
+		return dial(arg)
 	case "chmod":
 		return outcome(os.Chmod(arg, 0o755))
 	case "fds":
@@ -61,18 +64,40 @@ func probe(what string) string {
 		}
 		return fmt.Sprint(id)
 	case "orphan": // a process that left its session and its parent; its argument tells it from others
-		mark := fmt.Sprintf("orphan-of-%d-%d", os.Getpid(), time.Now().UnixNano())
-		cmd := exec.Command("/bin/probe", "@probe:sleep "+mark)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-		if err := cmd.Start(); err != nil {
-			return "error " + err.Error()
-		}
-		return mark
+		return orphan()
 	case "sleep":
 		time.Sleep(time.Minute)
 		return ""
 	}
 	return "unknown probe " + name
+}
+
+// dial connects to a port of the address that nobody is likely to listen on.
+func dial(address string) string {
+	at, err := netip.ParseAddr(address)
+	if err != nil {
+		return err.Error()
+	}
+	domain, sa := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: 9, Addr: at.As16()})
+	if at.Is4() {
+		domain, sa = unix.AF_INET, &unix.SockaddrInet4{Port: 9, Addr: at.As4()}
+	}
+	fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return outcome(err)
+	}
+	defer unix.Close(fd)
+	return outcome(unix.Connect(fd, sa))
+}
+
+func orphan() string {
+	mark := fmt.Sprintf("orphan-of-%d-%d", os.Getpid(), time.Now().UnixNano())
+	cmd := exec.Command("/bin/probe", "@probe:sleep "+mark)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return "error " + err.Error()
+	}
+	return mark
 }
 
 func list(dir string) string {

@@ -97,6 +97,7 @@ type Spec struct {
 	Caps       []string    `json:"caps,omitempty"`       // capabilities kept, by name without CAP_ ("net_bind_service")
 	GuardsOff  []Guard     `json:"guards_off,omitempty"` // doors left open
 
+	Veth     *Veth    `json:"veth,omitempty"` // with NSNet: a way out of it
 	Landlock Landlock `json:"landlock"`
 	Limits   []Limit  `json:"limits,omitempty"`  // of the master and all below it
 	Cgroups  []Cgroup `json:"cgroups,omitempty"` // of everything in the jail

@@ -40,6 +40,7 @@ type Process struct {
 
 	pidfd int
 	leaf  cgroupLeaf
+	link  uint32 // index of the host's end of a veth pair; 0: none
 }
 
 // Kill sends SIGKILL; with a pid namespace or a cgroup of version 2 everything in the jail dies with it. A process that was already reaped is not mistaken for
@@ -51,13 +52,15 @@ func (p *Process) Kill() {
 	}
 }
 
-// Close gives back what the parent holds of the process: the control socket (so the master ends, if it lives), the pidfd, and its cgroup,
-// whose last processes are killed.
+// Close gives back what the parent holds of the process: the control socket (so the master ends, if it lives), the pidfd, its
+// interface, and its cgroup, whose last processes are killed.
 func (p *Process) Close() {
 	p.Conn.Close()
 	p.leaf.kill()
 	p.leaf.remove()
 	p.leaf = cgroupLeaf{}
+	removeLink(p.link)
+	p.link = 0
 	if p.pidfd >= 0 {
 		unix.Close(p.pidfd)
 		p.pidfd = -1
@@ -117,6 +120,12 @@ func (p *Process) release(payload json.RawMessage, postJail func(pid int) error)
 	}
 	if err := joinVersion1(p.Spec.Cgroups, p.PID); err != nil {
 		return newStepError(Step{Name: "cgroup"}, err)
+	}
+	if v := p.Spec.Veth; v != nil {
+		var err error
+		if p.link, err = v.create(p.PID); err != nil {
+			return newStepError(Step{Name: "veth", Arg: v.Name}, err)
+		}
 	}
 	if postJail != nil {
 		if err := postJail(p.PID); err != nil {

@@ -65,6 +65,7 @@ func (s *Spec) Steps() []Step {
 		{"mount-private", "/", (*entry).mountPrivate, s.has(NSMount)},
 		{"hostname", s.Hostname, (*entry).hostname, s.Hostname != ""},
 		{"loopback", "lo", (*entry).loopback, s.has(NSNet)},
+		{"network", s.vethText(), (*entry).network, s.Veth != nil},
 		{"keep-mounts-open", s.keepList(), (*entry).openKeepMounts, len(s.Root.KeepMounts) > 0},
 		{"rootfs", s.Root.Path, (*entry).rootDir, dir},
 		{"host-root", "tmpfs", (*entry).rootHost, host},
@@ -114,6 +115,13 @@ func (s *Spec) keepList() string {
 		list = append(list, k.Source+":"+k.target(s.Root.Path))
 	}
 	return strings.Join(list, " ")
+}
+
+func (s *Spec) vethText() string {
+	if s.Veth == nil {
+		return ""
+	}
+	return s.Veth.Name + " " + s.Veth.Address + " " + s.Veth.Gateway
 }
 
 func (s *Spec) limitList() string {

@@ -145,6 +145,14 @@ func (s *Spec) validateOwnRoot(bad func(string, ...any)) {
 			bad("cannot narrow %q with Landlock: not an absolute path", p)
 		}
 	}
+	if s.Veth != nil {
+		if !s.has(NSNet) {
+			bad("cannot make interface %q: the jail has no network namespace", s.Veth.Name)
+		}
+		if _, _, err := s.Veth.parse(); err != nil {
+			bad("%w", err)
+		}
+	}
 	for _, h := range s.Hooks {
 		switch h.Phase {
 		case hook.InJail, hook.AsRoot, hook.AsUser:
