@@ -147,13 +147,14 @@ func (c *Config) bind(protocol *string) []option {
 }
 
 // Load reads the environment, the command line and all files that they name, resolves and checks everything. The error is a Diagnostics
-// with every problem, not just the first; the Config is nil then. If the configuration names a fallback-config, an error makes that file be
-// read instead of everything, and the problems become warnings.
+// with every problem, not just the first; the Config is nil then. If the configuration names a fallback-config, an error at the first start
+// makes that file be read instead of everything, and the problems become warnings; at a reload the error stands, for the old
+// configuration still serves.
 func Load(o Options) (*Config, error) {
 	o.fill()
 	l := newLoader(o)
 	c, err := l.once()
-	if err == nil || l.fallback == "" || l.argErrors > 0 {
+	if err == nil || l.fallback == "" || l.argErrors > 0 || l.action.Kind != ActionRun || o.Reload {
 		return c, err
 	}
 	problems := l.errors

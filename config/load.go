@@ -49,7 +49,8 @@ type loader struct {
 }
 
 func newLoader(o Options) *loader {
-	l := &loader{o: o, env: map[string]string{}, usedEnv: map[string]bool{}, lastFile: map[string]string{}, first: map[string]int{}, used: map[string]bool{}, declared: map[string]declaration{}, free: map[string]bool{}}
+	l := &loader{o: o, env: map[string]string{}, usedEnv: map[string]bool{}, lastFile: map[string]string{}, first: map[string]int{},
+		used: map[string]bool{}, declared: map[string]declaration{}, free: map[string]bool{}}
 	for _, kv := range o.Env {
 		if name, v, ok := strings.Cut(kv, "="); ok {
 			l.env[name] = v

@@ -214,6 +214,9 @@ func TestFallbackConfig(t *testing.T) {
 	if c.Process.Processes != 3 || len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0].Message, "fallback-config is used") {
 		t.Errorf("processes %d, warnings %v", c.Process.Processes, c.Warnings)
 	}
+	if _, err := loadWith(files, "--ini", "a.ini", "--check-config"); err == nil {
+		t.Error("a check passes because of the fallback")
+	}
 	_, err := loadWith(files, "--ini", "c.ini")
 	if err == nil || !strings.Contains(err.Error(), "c.ini:3") || !strings.Contains(err.Error(), "d.ini:3") {
 		t.Errorf("both files are broken: %v", err)

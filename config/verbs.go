@@ -17,7 +17,7 @@ var languageHelp = [][2]string{
 	{"set-placeholder", "set a placeholder, key=value, that strict accepts"},
 	{"declare-option", "make an option of options: name=option=$1;option=$2"},
 	{"declare-option2", "as declare-option"},
-	{"fallback-config", "read this file instead of everything when the configuration has errors"},
+	{"fallback-config", "read this file instead of everything when the configuration has errors at the first start"},
 	{"early-envdir", "set variables from a directory of files before the following lines are read"},
 	{"strict", "an unknown key in a file is an error"},
 	{"ignore-unsupported", "start although options that are not supported yet are set"},
