@@ -43,9 +43,6 @@ var (
 // New begins a test. It fails the test when another test of the process is still running.
 func New(t testing.TB) *Env {
 	t.Helper()
-	if !active.CompareAndSwap(false, true) {
-		t.Fatal("two tests with an Env at the same time: they would see each other's processes")
-	}
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		t.Fatalf("cannot become a child subreaper: %v", err)
 	}
@@ -55,6 +52,9 @@ func New(t testing.TB) *Env {
 	}
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
+	}
+	if !active.CompareAndSwap(false, true) {
+		t.Fatal("two tests with an Env at the same time: they would see each other's processes")
 	}
 	e := &Env{T: t, Dir: dir, mounts: Mountinfo(t), known: map[int]bool{}}
 	t.Cleanup(func() {
