@@ -7,7 +7,7 @@ import (
 // parseArgs reads the command line as getopt_long(3) does: options anywhere, short ones in clusters, unique beginnings of long names, -- ends
 // the options. It returns the options in order and then the other words.
 func (l *loader) parseArgs(args []string) (opts, words []Entry) {
-	p := &argParser{l: l, args: args}
+	p := &argParser{l: l, args: args, declared: map[string]bool{}}
 	for p.next < len(args) {
 		word := args[p.next]
 		p.here = Pos{File: fromArgs, Line: p.next + 1}
@@ -34,9 +34,14 @@ type argParser struct {
 	next int
 	here Pos
 	opts []Entry
+
+	declared map[string]bool // options that declare-option made earlier on the line
 }
 
 func (p *argParser) emit(key, v string, has bool) {
+	if name, _, ok := strings.Cut(v, "="); ok && strings.HasPrefix(canonical(key), "declare-option") {
+		p.declared[name] = true
+	}
 	p.opts = append(p.opts, Entry{Key: key, Value: v, HasValue: has, Pos: p.here})
 }
 
@@ -47,6 +52,9 @@ func (p *argParser) fail(key, message, hint string) {
 func (p *argParser) long(word string) {
 	name, v, glued := strings.Cut(word, "=")
 	row, ok := table().byName[name]
+	if !ok && p.declared[name] {
+		row, ok = &Row{Name: name, Arity: ArityRequired}, true
+	}
 	if !ok {
 		if row, ok = p.abbreviation(name); !ok {
 			return

@@ -51,6 +51,7 @@ func TestCommandLine(t *testing.T) {
 		{"--set processes=3 --set x=1", "set = processes=3; processes = 3; set = x=1; x = 1"},
 		{"--set x", "!not key=value"},
 		{"--ini=", "!no file is named"},
+		{"--declare-option app=module=$1;chdir=$2 --app x --set y=1", "declare-option = app=module=$1;chdir=$2; app = x; module = x; chdir = $2; set = y=1; y = 1"},
 		{"--prom 127.0.0.1:1", "prometheus = 127.0.0.1:1"},
 		{"--if-plugin python3 --set a=%(_) --endif --if-plugin psgi --set b=1 --endif", "if-plugin = python3; set = a=python3; a = python3; endif = true; if-plugin = psgi; endif = true"},
 		{"--ini a.ini --if-env HOME --threads 2 --else= --threads 3 --endif", "ini = a.ini; processes = 9; if-env = HOME; threads = 2; endif = true"},

@@ -93,6 +93,14 @@ func (p *Process) setLazy(v *value) error {
 
 // setEnv keeps the last word on each variable. NAME without = unsets it, as putenv(3) of glibc does.
 func (p *Process) setEnv(v *value) error {
+	if line := strings.TrimSpace(v.Value); line == "" || line[0] == '#' {
+		v.warn("no variable: ignored", "") // of a file that for-readline reads, as .env files have them
+		return nil
+	}
+	if rest, ok := strings.CutPrefix(v.Value, "export "); ok {
+		v.warn("read without export", "")
+		v.Value = strings.TrimLeft(rest, " ")
+	}
 	name, rest, assigns := strings.Cut(v.Value, "=")
 	if trimmed := strings.TrimSpace(name); trimmed != name {
 		v.warn("blanks around the variable's name are taken off", "write NAME=value without blanks around the first =")
