@@ -200,6 +200,9 @@ func (e *entry) checkMounts() error {
 	if e.spec.Root.Kind == RootNone || e.hooked {
 		return nil
 	}
+	if err := e.checkRoot(); err != nil {
+		return err
+	}
 	f, err := e.proc.open("mountinfo")
 	if err != nil {
 		return err
@@ -232,6 +235,21 @@ func (e *entry) checkMounts() error {
 	}
 	if len(left) > 0 {
 		return fmt.Errorf("cannot trust the jail: nothing is mounted at %q", left[0].point)
+	}
+	return nil
+}
+
+// checkRoot: "/" is the directory that was made to be it.
+func (e *entry) checkRoot() error {
+	var want, got unix.Stat_t
+	if err := unix.Fstat(e.root.Fd(), &want); err != nil {
+		return fmt.Errorf("cannot stat the new root: %w", err)
+	}
+	if err := unix.Stat("/", &got); err != nil {
+		return fmt.Errorf("cannot stat the root: %w", err)
+	}
+	if want.Dev != got.Dev || want.Ino != got.Ino {
+		return errors.New("cannot trust the jail: its root is another directory than the one that was made")
 	}
 	return nil
 }
