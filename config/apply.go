@@ -20,6 +20,7 @@ func (l *loader) apply() *Config {
 	}
 	c.Sockets.setProtocols(protocol)
 	c.Jail.setTargets()
+	c.Process.DieOnTerm = c.Process.DieOnTerm || c.Isolation.TermStops
 	c.Entries, c.Files, c.Prints, c.Action = l.entries, l.files, l.prints, l.action
 	if c.Action.Kind == ActionRun && c.Log.ShowConfig {
 		c.Action.Kind = ActionShowConfig

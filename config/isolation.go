@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -14,12 +15,20 @@ type Isolation struct {
 	Caps      []string   `json:"caps,omitempty"`      // capabilities that the app keeps
 	Hooks     []HookLine `json:"hooks,omitempty"`
 	Shell     []string   `json:"shell,omitempty"`      // runs the hooks' commands, tried in order; empty: /bin/sh
+	TermStops bool       `json:"term_stops,omitempty"` // hook-master-start = unix_signal:15 ...
+	WaitLimit WaitLimits `json:"wait_limit"`
 	GuardsOff []string   `json:"guards_off,omitempty"` // doors of the jail that are left open
+}
+
+// WaitLimits are the seconds that the wait-for options wait.
+type WaitLimits struct {
+	Path   int `json:"path,omitempty"` // 0 = 60
+	Socket int `json:"socket,omitempty"`
 }
 
 // HookLine is one hook as it is written. Whether its action exists is found out by whoever runs it.
 type HookLine struct {
-	Phase string `json:"phase"` // asap, pre-jail, post-jail, in-jail, as-root, as-user
+	Phase string `json:"phase"` // of hookPhases
 	Kind  string `json:"kind"`  // hook, mount, umount or exec: the order within a phase
 	Line  string `json:"line"`  // action:argument
 	Pos   Pos    `json:"pos"`
@@ -28,13 +37,16 @@ type HookLine struct {
 // hookKinds is the order in which the hooks of a phase run; within a kind it is that of the configuration.
 var hookKinds = []string{"hook", "mount", "umount", "exec"}
 
-// startPhases are the phases of a start, in their order, with the kinds of hooks that uWSGI has for them.
-var startPhases = []struct {
+// hookPhases are the phases in their order, with the kinds of hooks that uWSGI has for them.
+var hookPhases = []struct {
 	name  string
 	kinds []string
 }{
 	{"asap", hookKinds}, {"pre-jail", hookKinds}, {"post-jail", hookKinds}, {"in-jail", hookKinds}, {"as-root", hookKinds},
-	{"as-user", []string{"hook", "exec"}},
+	{"as-user", []string{"hook", "exec"}}, {"pre-app", []string{"hook", "exec"}}, {"post-app", []string{"hook", "exec"}},
+	{"master-start", []string{"hook"}}, {"as-user-atexit", []string{"hook", "exec"}},
+	{"post-fork", []string{"hook"}}, {"accepting", []string{"hook"}}, {"accepting-once", []string{"hook"}},
+	{"accepting1", []string{"hook"}}, {"accepting1-once", []string{"hook"}},
 }
 
 func (i *Isolation) options() []option {
@@ -46,9 +58,13 @@ func (i *Isolation) options() []option {
 		{"cap", "keep these capabilities, by name or number, and drop all others", i.addCaps},
 		{"binsh", "run the commands of hooks with this shell; repeatable, the first that can be executed is taken", words(&i.Shell)},
 		{"jail-guard-off", "leave a door of the jail open: a comma list of keyring, proc, dev, caps, no-new-privs, landlock, seccomp, dump", i.openDoors},
+		{"wait-for-fs", "wait in the phase as-root until this path is there, whatever it is; repeatable", i.addWait("as-root", "wait_for_fs")},
+		{"wait-for-socket", "wait in the phase as-user until something listens at this address; repeatable", i.addWait("as-user", "wait_for_socket")},
+		{"wait-for-fs-timeout", "seconds that wait-for-fs waits, 60 when not given", number(&i.WaitLimit.Path, 1, maxSeconds)},
+		{"wait-for-socket-timeout", "seconds that wait-for-socket waits, 60 when not given", number(&i.WaitLimit.Socket, 1, maxSeconds)},
 		{"seccomp", "off = no list of refused system calls, default = the built-in one", i.setSeccomp},
 	}
-	for _, phase := range startPhases {
+	for _, phase := range hookPhases {
 		for _, kind := range phase.kinds {
 			list = append(list, option{kind + "-" + phase.name, hookHelp(kind, phase.name), i.addHook(phase.name, kind)})
 		}
@@ -72,6 +88,12 @@ func (i *Isolation) addHook(phase, kind string) setter {
 		if line == "" {
 			return bad("no hook", "write action:argument")
 		}
+		if fields := strings.Fields(line); phase == "master-start" && fields[0] == "unix_signal:15" && len(fields) > 1 {
+			// Files carry it because uWSGI's SIGTERM does not stop, or not gently: the wish is known.
+			v.warn("read as die-on-term = true, which is graceful here", "write die-on-term = true")
+			i.TermStops = true
+			return nil
+		}
 		if kind != "hook" {
 			line = kind + ":" + line
 		} else if strings.HasPrefix(line, "call") {
@@ -84,13 +106,39 @@ func (i *Isolation) addHook(phase, kind string) setter {
 	}
 }
 
+// addWait puts a wait before the hooks of its phase, as uWSGI does.
+func (i *Isolation) addWait(phase, action string) setter {
+	return func(v *value) error {
+		what := v.tidy()
+		if what == "" {
+			return bad("nothing to wait for", "")
+		}
+		i.Hooks = append(i.Hooks, HookLine{Phase: phase, Kind: waitKind, Line: action + ":" + what, Pos: v.Pos})
+		return nil
+	}
+}
+
+// waitKind marks the hooks made of wait-for options; they come first in their phase and get their time at the end.
+const waitKind = "wait"
+
+func (i *Isolation) timed(h HookLine) HookLine {
+	limit := i.WaitLimit.Path
+	if strings.HasPrefix(h.Line, "wait_for_socket:") {
+		limit = i.WaitLimit.Socket
+	}
+	if h.Kind == waitKind && limit > 0 {
+		h.Line += " " + strconv.Itoa(limit)
+	}
+	return h
+}
+
 // PhaseHooks gives the hooks of a phase in the order in which they run.
 func (i *Isolation) PhaseHooks(phase string) []HookLine {
 	var list []HookLine
-	for _, kind := range hookKinds {
+	for _, kind := range append([]string{waitKind}, hookKinds...) {
 		for _, h := range i.Hooks {
 			if h.Phase == phase && h.Kind == kind {
-				list = append(list, h)
+				list = append(list, i.timed(h))
 			}
 		}
 	}

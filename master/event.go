@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gowsgi/jail"
+	"gowsgi/jail/hook"
 	"gowsgi/metrics"
 	"gowsgi/reload/verdict"
 	"gowsgi/worker"
@@ -19,6 +20,8 @@ type (
 	ZygoteStarted struct{ PID int }
 	// ZygoteFailed follows the action StartZygote when the exec could not be done.
 	ZygoteFailed struct{ Err error }
+	// HooksFailed follows the action RunHooks.
+	HooksFailed struct{ Err error }
 	// Said is a packet from the zygote or a worker.
 	Said struct{ worker.Message }
 	// Exited is the end of a child, from wait4.
@@ -39,6 +42,7 @@ type (
 func (Booted) event()        {}
 func (ZygoteStarted) event() {}
 func (ZygoteFailed) event()  {}
+func (HooksFailed) event()   {}
 func (Said) event()          {}
 func (Exited) event()        {}
 func (Asked) event()         {}
@@ -54,9 +58,12 @@ type (
 	StartZygote struct{}
 	// Fork asks the zygote for a worker.
 	Fork struct {
-		Slot int
-		Seq  uint64
+		Slot   int
+		Seq    uint64
+		Spawns int // how often the slot was filled before
 	}
+	// RunHooks runs the hooks of a phase; the start ends when one fails.
+	RunHooks struct{ Phase hook.Phase }
 	// QuitZygote tells the zygote to exit.
 	QuitZygote struct{}
 	// Kill sends a signal to a child that has not been waited for yet, so its pid cannot have been reused.
@@ -84,6 +91,7 @@ type (
 
 func (StartZygote) action() {}
 func (Fork) action()        {}
+func (RunHooks) action()    {}
 func (QuitZygote) action()  {}
 func (Kill) action()        {}
 func (Tell) action()        {}

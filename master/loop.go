@@ -40,6 +40,9 @@ func Run(set *Settings, res Resources) int {
 		return verdict.Init
 	}
 	code := l.run()
+	if err := l.runHooks(AsUserAtexit); err != nil {
+		res.Log.Error().Msg(err.Error()) // nothing is left to be stopped by it
+	}
 	if !jail.KillChildren() {
 		res.Log.Error().Msg("Some processes do not die; the end of this one takes them along in a pid namespace")
 	}
@@ -212,8 +215,12 @@ func (l *loop) do(act Action) {
 			return
 		}
 		l.pending = append(l.pending, ZygoteStarted{pid})
+	case RunHooks:
+		if err := l.runHooks(act.Phase); err != nil {
+			l.pending = append([]Event{HooksFailed{err}}, l.pending...)
+		}
 	case Fork:
-		l.warn(l.chan_.send(worker.ForkCommand(act.Slot, act.Seq)))
+		l.warn(l.chan_.send(worker.ForkCommand(act.Slot, act.Seq, act.Spawns)))
 	case QuitZygote:
 		l.warn(l.chan_.send(worker.QuitCommand()))
 	case Kill:

@@ -82,7 +82,14 @@ func (m *machine) handle(ev Event, now time.Time) []Action {
 	switch ev := ev.(type) {
 	case Booted:
 		m.zygote = zygoteStarting
-		return []Action{StartZygote{}}
+		return []Action{RunHooks{PreApp}, StartZygote{}}
+	case HooksFailed:
+		m.phase = ended
+		text := ev.Err.Error()
+		return []Action{
+			Tell{jail.Message{Type: jail.MsgStepFailed, Step: "hook", Message: text}},
+			Log{Error, "FATAL hook failed, destroying instance"}, Exit{verdict.Init},
+		}
 	case ZygoteStarted:
 		return m.zygoteStarted(ev)
 	case ZygoteFailed:
@@ -187,7 +194,7 @@ func (m *machine) loaded(msg worker.Message, now time.Time) []Action {
 	m.zygote = zygoteReady
 	m.zygoteFails = 0
 	if m.phase == loading {
-		acts = append(acts, Log{Info, fmt.Sprintf("spawned uWSGI master process (pid: %d)", m.selfID)})
+		acts = append(acts, RunHooks{PostApp}, Log{Info, fmt.Sprintf("spawned uWSGI master process (pid: %d)", m.selfID)}, RunHooks{MasterStart})
 	}
 	m.phase = serving
 	return append(acts, m.forkDue(now)...)
@@ -215,7 +222,7 @@ func (m *machine) forkDue(now time.Time) []Action {
 			s.seq = m.seq
 			s.deadline = now.Add(forkPatience)
 			s.to(slotForking)
-			acts = append(acts, Fork{s.id, s.seq})
+			acts = append(acts, Fork{s.id, s.seq, s.spawns})
 		}
 	}
 	return acts

@@ -23,6 +23,8 @@ func words(acts []Action) string {
 			out = append(out, "zygote")
 		case Fork:
 			out = append(out, fmt.Sprintf("fork %d/%d", a.Slot, a.Seq))
+		case RunHooks:
+			out = append(out, string(a.Phase))
 		case QuitZygote:
 			out = append(out, "quit")
 		case Kill:
@@ -60,7 +62,7 @@ type step struct {
 
 // up brings two workers with the pids 11 and 12 into service under the zygote 5.
 var up = []step{
-	{ev: Booted{}, want: "zygote"}, {ev: ZygoteStarted{5}}, {ev: loadedMsg(true), want: "fork 1/1, fork 2/2"},
+	{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{5}}, {ev: loadedMsg(true), want: "post-app, master-start, fork 1/1, fork 2/2"},
 	{ev: forkedMsg(1, 1, 11)}, {ev: forkedMsg(2, 2, 12)}, {ev: readyMsg(1, 11, true)}, {ev: readyMsg(2, 12, true), want: "tell ready"},
 }
 
@@ -100,7 +102,7 @@ func TestMachine(t *testing.T) {
 		"leave, then brutally": {steps: after(
 			step{ev: Leave{}, want: "quit, HUP 11, HUP 12"}, step{ev: Leave{Brutal: true}, want: "INT 11, INT 12"})},
 		"leave while loading": {steps: []step{
-			{ev: Booted{}, want: "zygote"}, {ev: ZygoteStarted{5}}, {ev: Leave{}, want: "KILL 5"}, {ev: killed(5, 9), want: "exit 0"}}},
+			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{5}}, {ev: Leave{}, want: "KILL 5"}, {ev: killed(5, 9), want: "exit 0"}}},
 		"leave while a fork is under way": {steps: after(
 			step{ev: exited(11, 1), wait: time.Minute, want: "died exit, fork 1/3"}, step{ev: Leave{}, want: "quit, HUP 12"},
 			step{ev: forkedMsg(1, 3, 13), want: "HUP 13"}, step{ev: exited(5, 0)}, step{ev: exited(12, 17), want: "died reload"},
@@ -109,23 +111,25 @@ func TestMachine(t *testing.T) {
 			step{ev: exited(11, 1), wait: time.Minute, want: "died exit, fork 1/3"}, step{ev: Leave{}, want: "quit, HUP 12"},
 			step{ev: exited(12, 17), want: "died reload"}, step{ev: exited(5, 0), want: "exit 0"})},
 		"the app does not import": {steps: []step{
-			{ev: Booted{}, want: "zygote"}, {ev: ZygoteStarted{5}}, {ev: loadedMsg(false), want: "tell app_failed, fork 1/1, fork 2/2"}}},
+			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{5}}, {ev: loadedMsg(false), want: "tell app_failed, post-app, master-start, fork 1/1, fork 2/2"}}},
 		"the app does not import, need-app": {set: Settings{NeedApp: true}, steps: []step{
-			{ev: Booted{}, want: "zygote"}, {ev: ZygoteStarted{5}}, {ev: loadedMsg(false), want: "tell app_failed, exit 22"}}},
+			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{5}}, {ev: loadedMsg(false), want: "tell app_failed, exit 22"}}},
 		"lazy-apps, the app does not import": {set: Settings{Conf: worker.Conf{LazyApps: true}}, steps: []step{
-			{ev: Booted{}, want: "zygote"}, {ev: ZygoteStarted{5}}, {ev: loadedMsg(true), want: "fork 1/1, fork 2/2"},
+			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{5}}, {ev: loadedMsg(true), want: "post-app, master-start, fork 1/1, fork 2/2"},
 			{ev: forkedMsg(1, 1, 11)}, {ev: forkedMsg(2, 2, 12)}, {ev: readyMsg(1, 11, false), want: "tell app_failed"},
 			{ev: readyMsg(2, 12, false), want: "tell ready"}}},
 		"lazy-apps, the app does not import, need-app": {set: Settings{NeedApp: true, Conf: worker.Conf{LazyApps: true}}, steps: []step{
-			{ev: Booted{}, want: "zygote"}, {ev: ZygoteStarted{5}}, {ev: loadedMsg(true), want: "fork 1/1, fork 2/2"},
+			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{5}}, {ev: loadedMsg(true), want: "post-app, master-start, fork 1/1, fork 2/2"},
 			{ev: forkedMsg(1, 1, 11)}, {ev: exited(11, 22), want: "died app-failed, tell app_failed, exit 22"}}},
 		"the interpreter dies of the import": {steps: []step{
-			{ev: Booted{}, want: "zygote"}, {ev: ZygoteStarted{5}}, {ev: killed(5, unix.SIGSEGV), want: "tell app_failed"},
+			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{5}}, {ev: killed(5, unix.SIGSEGV), want: "tell app_failed"},
 			{ev: Woke{}, wait: time.Second}, {ev: Woke{}, wait: time.Second, want: "zygote"}}},
 		"the interpreter dies of the import, need-app": {set: Settings{NeedApp: true}, steps: []step{
-			{ev: Booted{}, want: "zygote"}, {ev: ZygoteStarted{5}}, {ev: killed(5, unix.SIGSEGV), want: "tell app_failed, exit 22"}}},
+			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{5}}, {ev: killed(5, unix.SIGSEGV), want: "tell app_failed, exit 22"}}},
+		"a hook that fails ends the start": {steps: []step{
+			{ev: Booted{}, want: "pre-app, zygote"}, {ev: HooksFailed{errors.New("x")}, want: "tell step_failed, exit 1"}, {ev: Woke{}}}},
 		"no interpreter": {steps: []step{
-			{ev: Booted{}, want: "zygote"}, {ev: ZygoteFailed{errors.New("x")}, want: "tell step_failed, exit 1"}}},
+			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteFailed{errors.New("x")}, want: "tell step_failed, exit 1"}}},
 		"the zygote dies in service": {steps: after(
 			step{ev: killed(5, unix.SIGKILL)}, step{ev: exited(11, 1), wait: time.Second, want: "died exit"},
 			step{ev: Woke{}, wait: time.Second, want: "zygote"}, step{ev: ZygoteStarted{6}}, step{ev: loadedMsg(true), want: "fork 1/3"})},
@@ -137,7 +141,7 @@ func TestMachine(t *testing.T) {
 			step{ev: killed(5, 9)}, step{ev: Woke{}, wait: 2 * time.Second, want: "zygote"}, step{ev: ZygoteStarted{6}},
 			step{ev: loadedMsg(true), want: "fork 1/4"})},
 		"a generation whose workers die at once is reported": {steps: []step{
-			{ev: Booted{}, want: "zygote"}, {ev: ZygoteStarted{5}}, {ev: loadedMsg(true), want: "fork 1/1, fork 2/2"},
+			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{5}}, {ev: loadedMsg(true), want: "post-app, master-start, fork 1/1, fork 2/2"},
 			{ev: forkedMsg(1, 1, 11)}, {ev: exited(11, 1), want: "died exit, fork 1/3"}, {ev: forkedMsg(1, 3, 12)},
 			{ev: exited(12, 1), want: "died exit"}, {ev: Woke{}, wait: 2 * time.Second, want: "fork 1/4"}, {ev: forkedMsg(1, 4, 13)},
 			{ev: exited(13, 1), want: "died exit, tell app_failed"}}},

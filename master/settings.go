@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"gowsgi/jail"
+	"gowsgi/jail/hook"
 	"gowsgi/worker"
 )
 
@@ -19,6 +20,8 @@ type Settings struct {
 	NeedApp       bool         `json:"need_app"`
 	Limits        Limits       `json:"limits"`
 	Resources     []jail.Limit `json:"resources,omitempty"` // of the app's processes, beside those of the whole jail
+	Hooks         []hook.Hook  `json:"hooks,omitempty"`     // of the master's own phases, in order
+	Shell         []string     `json:"shell,omitempty"`     // that runs their commands
 	LogJSON       bool         `json:"log_json"`
 	LogTerminal   bool         `json:"log_terminal"`
 	LogDate       string       `json:"log_date"` // Go time layout before each line, "" = none

@@ -53,7 +53,7 @@ func ExplainJail(cfg *config.Config) (string, error) {
 }
 
 func explainHooks(line func(string, ...any), cfg *config.Config, phase hook.Phase) error {
-	hooks, err := parseHooks(&cfg.Isolation, phase)
+	hooks, err := ParseHooks(&cfg.Isolation, phase)
 	for _, h := range hooks {
 		line("hook, on the host, %s: %s", phase, h.Shown())
 	}

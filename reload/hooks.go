@@ -9,7 +9,7 @@ import (
 
 // runHooks runs the parent's own hooks of a phase, on the host. The first that fails ends it, as in uWSGI.
 func (p *parent) runHooks(snap *snapshot, phase hook.Phase, env ...string) error {
-	hooks, err := parseHooks(&snap.cfg.Isolation, phase)
+	hooks, err := ParseHooks(&snap.cfg.Isolation, phase)
 	if err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ func setIsolation(spec *jail.Spec, iso *config.Isolation) error {
 		spec.GuardsOff = append(spec.GuardsOff, jail.Guard(guard))
 	}
 	for _, phase := range []hook.Phase{hook.PostJail, hook.InJail, hook.AsRoot, hook.AsUser} {
-		hooks, err := parseHooks(iso, phase)
+		hooks, err := ParseHooks(iso, phase)
 		if err != nil {
 			return err
 		}
@@ -94,8 +94,8 @@ func setIsolation(spec *jail.Spec, iso *config.Isolation) error {
 	return nil
 }
 
-// parseHooks gives the hooks of a phase in their order; the error names the line of the configuration.
-func parseHooks(iso *config.Isolation, phase hook.Phase) ([]hook.Hook, error) {
+// ParseHooks gives the hooks of a phase in their order; the error names the line of the configuration.
+func ParseHooks(iso *config.Isolation, phase hook.Phase) ([]hook.Hook, error) {
 	var list []hook.Hook
 	for _, line := range iso.PhaseHooks(string(phase)) {
 		h, err := hook.Parse(phase, line.Line)

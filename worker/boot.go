@@ -32,8 +32,20 @@ type Conf struct {
 	StackOnUSR2  bool        `json:"stack_on_usr2"`      // SIGUSR2 writes the Python stacks of all threads to the log
 	NoWrapper    bool        `json:"wsgi_disable_file_wrapper"`
 	CatchExc     bool        `json:"catch_exceptions"`
-	Opt          [][2]string `json:"opt"` // resolved options in order; a flag has the value ""
+	Hooks        []Hook      `json:"hooks"` // of the phases that are a worker's own, in order
+	Opt          [][2]string `json:"opt"`   // resolved options in order; a flag has the value ""
 }
+
+// Hook is one hook that a worker runs itself; the phases are post-fork, accepting, accepting-once, accepting1 and accepting1-once.
+type Hook struct {
+	Phase  string `json:"phase"`
+	Action string `json:"action"`
+	Arg    string `json:"arg"`
+	Shown  string `json:"shown"` // for the log
+}
+
+// WorkerActions are the actions that the runtime knows; a worker is no place for the others.
+var WorkerActions = []string{"cd", "chdir", "putenv", "exec", "safeexec", "print", "log", "create", "creat", "write", "writen", "append", "appendn", "mkdir", "unlink", "chmod", "exit"}
 
 // Fds are descriptor numbers in the zygote.
 type Fds struct {

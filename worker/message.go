@@ -104,9 +104,10 @@ func (p *wordReader) fail(why string) {
 	}
 }
 
-// ForkCommand asks the zygote for a worker in a slot; the answer carries the same seq.
-func ForkCommand(slot int, seq uint64) []byte {
-	return fmt.Appendf(nil, "fork %d %d", slot, seq)
+// ForkCommand asks the zygote for a worker in a slot, which has been filled spawns times before; the answer carries the
+// same seq.
+func ForkCommand(slot int, seq uint64, spawns int) []byte {
+	return fmt.Appendf(nil, "fork %d %d %d", slot, seq, spawns)
 }
 
 // QuitCommand tells the zygote to exit.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"gowsgi/config"
 	"gowsgi/jail"
+	"gowsgi/jail/hook"
 	"gowsgi/master"
 	"gowsgi/reload"
 	"gowsgi/worker"
@@ -38,15 +40,47 @@ func payload(env []string, terminal bool) func(*config.Config, reload.Boot) (any
 		for _, s := range boot.Sockets {
 			conf.Sockets = append(conf.Sockets, worker.Listener{Proto: s.Proto, Family: s.Family, Addr: s.Addr})
 		}
+		var hooks []hook.Hook
+		for _, phase := range master.Phases {
+			list, err := reload.ParseHooks(&cfg.Isolation, phase)
+			if err != nil {
+				return nil, err
+			}
+			hooks = append(hooks, list...)
+		}
+		if conf.Hooks, err = workerHooks(&cfg.Isolation); err != nil {
+			return nil, err
+		}
 		return master.Settings{
 			Conf: conf, Interpreter: cfg.Python.Interpreter, Home: cfg.Python.Home,
-			Env:       environment(env, cfg.Process.Env),
+			Env:   environment(env, cfg.Process.Env),
+			Hooks: hooks, Shell: cfg.Isolation.Shell,
 			DieOnTerm: cfg.Process.DieOnTerm, ContainerInit: boot.ContainerInit,
 			MercySeconds: cfg.Process.WorkerReloadMercy, NeedApp: cfg.Process.NeedApp,
 			LogJSON: cfg.Log.JSON, LogTerminal: terminal, Limits: limits(&cfg.Life),
 			Resources: resources(&cfg.Confine),
 		}, nil
 	}
+}
+
+// workerPhases are the phases of hooks that run in a worker, in its Python.
+var workerPhases = []hook.Phase{"post-fork", "accepting", "accepting-once", "accepting1", "accepting1-once"}
+
+func workerHooks(iso *config.Isolation) ([]worker.Hook, error) {
+	var list []worker.Hook
+	for _, phase := range workerPhases {
+		hooks, err := reload.ParseHooks(iso, phase)
+		if err != nil {
+			return nil, err
+		}
+		for _, h := range hooks {
+			if !slices.Contains(worker.WorkerActions, h.Action) {
+				return nil, fmt.Errorf("cannot run hook %q in a worker: not supported yet in the phase %s (as-root and as-user know every action)", h.Shown(), phase)
+			}
+			list = append(list, worker.Hook{Phase: string(phase), Action: h.Action, Arg: h.Arg, Shown: h.Shown()})
+		}
+	}
+	return list, nil
 }
 
 func resources(c *config.Confine) []jail.Limit {

@@ -44,7 +44,7 @@ wrong = 3
 		{name: "callable", source: app, module: "app", callable: "other", want: "other"},
 		{name: "dotted", source: app, module: "app:Space.deep", want: "other"},
 		{name: "factory", source: app, module: "app:make()", want: "application"},
-		{name: "file", source: onlyApp, file: "./app.py", want: "uwsgi_file___app_py"},
+		{name: "file", source: onlyApp, file: "./app.py", want: "uwsgi_file___app"},
 		{name: "no such module", source: app, module: "nothing_here", log: "No module named 'nothing_here'"},
 		{name: "no such callable", source: app, module: "app:nothing", log: "nothing"},
 		{name: "not callable", source: app, module: "app:wrong", log: "int is not callable"},

@@ -254,7 +254,7 @@ func (m *testMaster) fork(slot int) (pid int, app bool) {
 func (m *testMaster) forkOnly(slot int) int {
 	m.t.Helper()
 	m.seq++
-	_, err := unix.Write(m.channel, worker.ForkCommand(slot, m.seq))
+	_, err := unix.Write(m.channel, worker.ForkCommand(slot, m.seq, 0))
 	m.must(err)
 	forked, err := worker.ParseMessage([]byte(m.next()))
 	m.must(err)

@@ -69,7 +69,8 @@ def check(app, name):
 
 def from_file(path):
     """Imports a file under the module name uWSGI gives it, whatever the file is called."""
-    name = "uwsgi_file_" + "".join(c if c.isalnum() else "_" for c in path)
+    stem = path[:-3] if path.endswith(".py") else path
+    name = "uwsgi_file_" + stem.replace("/", "_").replace(".", "_")
     module = type(sys)(name)
     module.__file__ = path
     with open(path, "rb") as source:

@@ -101,7 +101,7 @@ class PacketProtocol(object):
         # A length that reaches too far carries i beyond the end, whatever it met there.
         if i != end or "" in env:
             return None
-        if "wsgi." in text or "uwsgi." in text:
+        if "wsgi." in text:  # also in a name like uwsgi.node
             env.update(self.objects)
         if "HTTP_CONTENT_LENGTH" in env:
             del env["HTTP_CONTENT_LENGTH"]

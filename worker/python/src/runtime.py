@@ -18,6 +18,7 @@ class Runtime(object):
     stopping = False  # SIGHUP came: finish what runs, take nothing new
     started = 0  # unix seconds
     cores = ()  # core.Core, one for each thread
+    spawns = 0  # of this slot in this generation, before this one
     left = 0  # requests until max-requests
 
     def count(self):

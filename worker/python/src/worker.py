@@ -11,7 +11,7 @@ from _gowsgi.core import Core
 from _gowsgi.runtime import log, print_traceback
 from _gowsgi.wire import Wire
 
-GRACEFUL, ENDED, FAILED_APP = 17, 30, 22  # exit codes, uWSGI's
+GRACEFUL, ENDED, FAILED_APP, FAILED_HOOK = 17, 30, 22, 1  # exit codes, uWSGI's
 SO_PROTOCOL = 38  # not among the names of Python 3.6
 FAMILIES = {"inet": AF_INET, "inet6": AF_INET6, "unix": AF_UNIX}
 
@@ -85,6 +85,8 @@ def main(rt, slot):
     set_wakeup_fd(wake_write)
     pthread_sigmask(SIG_SETMASK, ())  # blocked since the fork
     limits(rt)
+    if not hooked(lambda hooks: hooks.run("post-fork")):
+        return FAILED_HOOK
     if conf["lazy_apps"]:
         from _gowsgi import application
 
@@ -101,9 +103,25 @@ def main(rt, slot):
     lifeline = conf["fds"]["lifeline"]
     watched = {stop_read: nothing, wake_read: lambda: drain(wake_read), lifeline: lambda: orphaned(rt, stop)}
     post_fork()
+    if not hooked(lambda hooks: hooks.run_accepting(rt.spawns == 0)):
+        return FAILED_HOOK
     rt.send("ready %d %d %d" % (slot, rt.pid, ok))
     serve(rt, watched, stop_read)
     return end(rt)
+
+
+def hooked(run):
+    """Runs hooks of the configuration; false when one failed."""
+    if not runtime.current.conf["hooks"]:
+        return True
+    from _gowsgi import hooks
+
+    try:
+        run(hooks)
+    except hooks.HookFailed as err:
+        log("FATAL hook failed, destroying worker: %s" % err)
+        return False
+    return True
 
 
 def limits(rt):

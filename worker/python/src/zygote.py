@@ -38,6 +38,7 @@ def main(conf):
         except ConnectionError:
             break
         if words[0] == "fork":
+            rt.spawns = int(words[3])
             fork(rt, int(words[1]), words[2])
         elif words[0] in ("quit", ""):
             break

@@ -1,0 +1,50 @@
+package master
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"gowsgi/jail/hook"
+)
+
+// The phases of hooks that are the master's own. Those of a worker (post-fork, accepting...) are run by the runtime.
+const (
+	PreApp       hook.Phase = "pre-app" // before the app is imported; a changed directory and environment are the app's too
+	PostApp      hook.Phase = "post-app"
+	MasterStart  hook.Phase = "master-start"
+	AsUserAtexit hook.Phase = "as-user-atexit"
+)
+
+// Phases lists the master's phases in their order.
+var Phases = []hook.Phase{PreApp, PostApp, MasterStart, AsUserAtexit}
+
+// runHooks runs the hooks of a phase; the first that fails ends it. What putenv sets goes to the app: the environment of this
+// process is not the app's, so it is lent for the time.
+func (l *loop) runHooks(phase hook.Phase) error {
+	var hooks []hook.Hook
+	for _, h := range l.set.Hooks {
+		if h.Phase == phase {
+			hooks = append(hooks, h)
+		}
+	}
+	if len(hooks) == 0 {
+		return nil
+	}
+	os.Clearenv()
+	for _, kv := range l.set.Env {
+		name, value, _ := strings.Cut(kv, "=")
+		if err := os.Setenv(name, value); err != nil {
+			return fmt.Errorf("cannot set %s for the hooks of %s: %w", name, phase, err)
+		}
+	}
+	defer func() { l.set.Env = os.Environ() }()
+	context := hook.Context{Shell: l.set.Shell, Out: l.res.AppLog, Print: func(text string) { l.log.Info().Msg(text) }}
+	for _, h := range hooks {
+		l.log.Info().Msgf("running %q (%s)...", h.Shown(), phase)
+		if err := hook.Run(h, context); err != nil {
+			return fmt.Errorf("%s phase: %w", phase, err)
+		}
+	}
+	return nil
+}
