@@ -103,6 +103,9 @@ func (l *loader) unknown(e Entry) {
 			hint = "write " + strings.TrimRight(first, ":") + " = " + strings.TrimSpace(e.Key[len(first):])
 		}
 	}
+	if strings.HasPrefix(e.Key, "<<<<<<<") || strings.HasPrefix(e.Key, ">>>>>>>") || e.Key == "" && strings.HasPrefix(e.Value, "======") {
+		message, hint = "a merge conflict was left in the file", "both sides are read"
+	}
 	switch {
 	case l.strict:
 		if l.used[e.Key] {

@@ -175,6 +175,14 @@ func TestUnknownKeys(t *testing.T) {
 	mustLoad(t, files, "--ini", "p.ini")
 }
 
+// TestMergeConflict: real files hold even this.
+func TestMergeConflict(t *testing.T) {
+	c := mustLoad(t, map[string]string{"/site/a.ini": "[uwsgi]\n<<<<<<< HEAD\nprocesses = 2\n=======\nprocesses = 3\n>>>>>>> x\n"}, "--ini", "a.ini")
+	if len(c.Warnings) != 3 || !strings.Contains(c.Warnings[1].Error(), "a.ini:4: a merge conflict was left in the file") {
+		t.Errorf("warnings %v", c.Warnings)
+	}
+}
+
 func TestUnsupported(t *testing.T) {
 	files := map[string]string{"/site/a.ini": "[uwsgi]\nspooler = /y\nemperor = /x\nlog-master = false\nthunder-lock = true\nplugins = python3,http, 0:netlink\n"}
 	_, err := loadWith(files, "--ini", "a.ini")

@@ -82,7 +82,11 @@ func address(v *value) (string, error) {
 		}
 		return addr, nil // a unix socket with a relative path
 	}
-	host, port := addr[:colon], addr[colon+1:]
+	host, port := strings.TrimSpace(addr[:colon]), strings.TrimSpace(addr[colon+1:])
+	if tight := host + ":" + port; tight != addr {
+		v.warn("read as "+tight, "write it without blanks")
+		addr = tight
+	}
 	if strings.ContainsRune(host, '*') {
 		return "", bad("not supported yet: an interface's address by pattern", "write the address")
 	}

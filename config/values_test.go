@@ -83,6 +83,7 @@ func TestValues(t *testing.T) {
 		{"socket = localhost:8080;", addr, "localhost:8080 uwsgi", true},
 		{"socket = :8080", addr, ":8080 uwsgi", false},
 		{"socket = [::1]:80", addr, "[::1]:80 uwsgi", false},
+		{"http-socket = : 5000", addr, ":5000 http", true},
 		{"socket = @name", addr, "@name uwsgi", false},
 		{"socket = fd://3", addr, "fd://3 uwsgi", false},
 		{"socket = fd://x", addr, fmt.Errorf("not a descriptor number"), false},
