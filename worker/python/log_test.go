@@ -40,7 +40,6 @@ func TestRequestLine(t *testing.T) {
 		get("/writes"),
 		append(get("/echo", "REQUEST_METHOD", "POST", "CONTENT_LENGTH", "5", "SERVER_PROTOCOL", "HTTP/1.0"), "12345"...),
 		get("/length", "REQUEST_METHOD", "DELETE", "QUERY_STRING", "10"),
-		get("/big"),
 	}
 	for _, data := range requests {
 		talk(t, m.addrs[0], data)
