@@ -138,6 +138,7 @@ func gowsgiDoc(snap *Snapshot, info *Info) *GowsgiDoc {
 		Deaths:         deathDoc(&t.Deaths),
 		Reloads:        reloadsDoc(&info.Reloads),
 		JailBuild:      info.JailBuilds.Last.Seconds(),
+		Jail:           info.Jail,
 		Workers:        make([]GowsgiWorkerDoc, 0, len(snap.Workers)),
 	}
 	for status, n := range snap.Processes {

@@ -1,6 +1,9 @@
 package metrics
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Info is what the parent knows beside the scoreboards. It is handed out by value; slices in it are not changed after
 // that.
@@ -17,7 +20,8 @@ type Info struct {
 	Paused         bool   // workers are suspended (uWSGI's pause)
 	Sockets        []SocketInfo
 	Apps           []AppInfo
-	QueueErrors    uint64 // times a listen queue was found full
+	Jail           json.RawMessage // what the newest jail turned out to be, compared with what was asked for; nil: none stands
+	QueueErrors    uint64          // times a listen queue was found full
 
 	Locks    []LockInfo
 	Daemons  []DaemonInfo

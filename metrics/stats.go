@@ -140,6 +140,7 @@ type GowsgiDoc struct {
 	Reloads        ReloadsDoc        `json:"reloads"`
 	JailBuild      float64           `json:"jail_build_seconds"` // the last
 	Workers        []GowsgiWorkerDoc `json:"workers"`
+	Jail           json.RawMessage   `json:"jail,omitempty"` // the record of the self-audit
 }
 
 // ReloadsDoc is the history of reloads in the document.

@@ -1,6 +1,7 @@
 package reload
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -119,6 +120,9 @@ func (p *parent) received(f frame) {
 	case jail.MsgEntered:
 		p.info.JailBuilds.Observe(time.Since(g.started))
 		p.shared.master.Store(int64(g.proc.PID))
+		if record, err := json.Marshal(f.msg.Audit); err == nil {
+			p.info.Jail = record
+		}
 		p.feed(evEntered{g.id})
 	case jail.MsgStepFailed:
 		p.feed(evFailed{gen: g.id, text: stepText(f.msg)})
@@ -169,6 +173,7 @@ func (p *parent) maybeEnded(g *generation) {
 	p.shared.master.CompareAndSwap(int64(g.proc.PID), 0)
 	if g.status.Signaled() || g.status.ExitStatus() != verdict.OK {
 		p.killStrangers()
+		p.info.MasterRespawns++
 	}
 	p.store.Retire(g.board)
 	p.warn(g.board.Close())
