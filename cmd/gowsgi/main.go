@@ -26,6 +26,9 @@ func run(args, env []string, stdin io.Reader, stdout, stderr *os.File) int {
 			return role(stderr)
 		}
 	}
+	if len(args) > 0 && args[0] == "top" {
+		return runTop(args[1:], stdout, stderr)
+	}
 	return runParent(args, env, stdin, stdout, stderr)
 }
 
