@@ -59,7 +59,7 @@ func New(t testing.TB) *Env {
 	e := &Env{T: t, Dir: dir, mounts: Mountinfo(t), known: map[int]bool{}}
 	t.Cleanup(func() {
 		defer active.Store(false)
-		e.checkLeftovers()
+		e.CheckLeftovers()
 		if now := Mountinfo(t); now != e.mounts {
 			t.Errorf("the mount table has changed:\n%s", Diff(e.mounts, now))
 		}
@@ -151,8 +151,8 @@ func (e *Env) Run(name string, args ...string) string {
 	return string(out)
 }
 
-// checkLeftovers waits a little for what is on its way out, then ends and reports what stayed.
-func (e *Env) checkLeftovers() {
+// CheckLeftovers waits a little for what is on its way out, then ends and reports what stayed.
+func (e *Env) CheckLeftovers() {
 	var left []Proc
 	Eventually(3*time.Second, func() bool {
 		left = e.descendants()
