@@ -36,7 +36,7 @@ func TestFormats(t *testing.T) {
 		{parseYAML, "uwsgi:\n  a: {b: c,\n   d: \"}\"}\n  e: 1\n", "2 b=c|2 d=}|4 e=1"},
 		{parseYAML, "uwsgi:\n  a: >\n    b\n    c\n\n    d\n     e\n    f\n  g: |-\n    h\n", "2 a=b c\nd\n e\nf\n|9 g=h"},
 		{parseYAML, "uwsgi:\n  a: \"b\n    c\"\n  d: 'e''f'\n", "2 a=b c|4 d=e'f"},
-		{parseYAML, "uwsgi:\n  a: b\n    c # d\n  e:\n  f: ~\n", "2 a=b c|5 f=~"},
+		{parseYAML, "uwsgi:\n  a: b\n    c # d\n  e:\n  f: ~\n", "2 a=b c|4 e=|5 f=~"},
 		{parseYAML, "other:\n- 1\nuwsgi:\n  a: 1\n---\nuwsgi:\n  b: 1\n", "4 a=1"},
 		{parseYAML, "uwsgi:\n  a:\n    b: 1\n    c: 2\n", "3 b=1|4 c=2"},
 		{parseYAML, "uwsgi: 5\n", "!line 1: a mapping is expected below uwsgi:"},

@@ -137,17 +137,29 @@ func (v *value) integer(low, high int64) (int64, error) {
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
-		scaled, ok := withSuffix(s)
-		if !ok {
-			return 0, bad("not a whole number", "uWSGI would read "+strconv.FormatInt(leadingInt(s), 10))
+		if n, err = v.loosely(s); err != nil {
+			return 0, err
 		}
-		v.warn(fmt.Sprintf("read as %d", scaled), "uWSGI ignores the unit and reads "+strconv.FormatInt(leadingInt(s), 10))
-		n = scaled
 	}
 	if n < low || n > high {
 		return 0, bad(fmt.Sprintf("out of range: %d to %d", low, high), "")
 	}
 	return n, nil
+}
+
+// loosely reads a number with something after it: a unit, or what uWSGI would leave unread. Where uWSGI would get 0 out of it, nobody can have
+// meant that.
+func (v *value) loosely(s string) (int64, error) {
+	got := leadingInt(s)
+	if scaled, ok := withSuffix(s); ok {
+		v.warn(fmt.Sprintf("read as %d", scaled), fmt.Sprintf("uWSGI ignores the unit and reads %d", got))
+		return scaled, nil
+	}
+	if got <= 0 {
+		return 0, bad("not a whole number", "uWSGI would read "+strconv.FormatInt(got, 10))
+	}
+	v.warn(fmt.Sprintf("read as %d", got), "write the number alone")
+	return got, nil
 }
 
 // withSuffix reads 32k, 2M, 1G in powers of 1024.

@@ -153,7 +153,8 @@ func (p *yamlParser) value(key, rest string, l *yamlLine, depth int) error {
 	below := p.peek()
 	switch {
 	case below == nil || below.indent < l.indent || below.indent == l.indent && !below.isItem():
-		return nil // null: uWSGI takes the name for not given
+		p.emit(key, "", l.number) // uWSGI drops it, and with it every "endif:"
+		return nil
 	case below.isItem():
 		return p.sequence(key, below.indent)
 	}
