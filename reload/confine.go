@@ -3,7 +3,6 @@ package reload
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"time"
@@ -63,7 +62,7 @@ func (p *parent) serveNamespaces(l *listener, skip []string) error {
 	allowed := func(uid uint32) bool { return uid == 0 || int(uid) == p.who.euid }
 	for {
 		conn, err := acceptFile(l.file)
-		if errors.Is(err, os.ErrClosed) || errors.Is(err, io.EOF) {
+		if errors.Is(err, os.ErrClosed) {
 			return nil
 		}
 		if err != nil {
@@ -93,8 +92,11 @@ func acceptFile(l *os.File) (*os.File, error) {
 		fd, _, acceptErr = unix.Accept4(int(n), unix.SOCK_CLOEXEC)
 		return !errors.Is(acceptErr, unix.EAGAIN) && !errors.Is(acceptErr, unix.EINTR)
 	})
-	if err = errors.Join(err, acceptErr); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, os.ErrClosed // the only way in which waiting ends without an answer
+	}
+	if acceptErr != nil {
+		return nil, acceptErr
 	}
 	return os.NewFile(uintptr(fd), "setns client"), nil
 }
