@@ -28,7 +28,7 @@ func runAlone(t *testing.T, test string, flags uintptr) {
 func alone(t *testing.T) {
 	t.Helper()
 	if os.Getenv("JAIL_TEST_ALONE") == "" {
-		t.Skip("run as a process of its own by another test")
+		t.Skip("run as a process of its own by TestReapingAlone")
 	}
 }
 
