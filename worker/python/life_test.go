@@ -77,6 +77,7 @@ wrong = 3
 				t.Errorf("without an app: got %q", got)
 			}
 			m.waitLog("--- no python application found, check your startup logs for errors ---")
+			m.waitLog(test.log)
 			if n := strings.Count(m.log.String(), test.log); n == 0 || strings.Count(m.log.String(), "Traceback") > 1 {
 				t.Errorf("%q is %d times in the log:\n%s", test.log, n, m.log)
 			}
@@ -119,9 +120,7 @@ def application(environ, start_response):
 		} else if got := m.next(); got != fmt.Sprintf("ready 1 %d 0", pid) {
 			t.Errorf("got %q", got)
 		}
-		if n := strings.Count(m.log.String(), "ImportError: nope"); n != 1 {
-			t.Errorf("the import error is %d times in the log:\n%s", n, m.log)
-		}
+		m.waitLogs("ImportError: nope", 1)
 	}
 }
 
