@@ -1,7 +1,11 @@
 package jail
 
 import (
+	"bufio"
 	"fmt"
+	"io"
+	"slices"
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -55,9 +59,84 @@ const (
 	answerNone = unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)
 )
 
+// Seccomp changes the built-in list of refused system calls, by name.
+type Seccomp struct {
+	Refuse []string `json:"refuse,omitempty"` // refused too
+	Allow  []string `json:"allow,omitempty"`  // not refused; "clone" and "clone3" allow new namespaces, "ioctl" pushing into a terminal
+}
+
+// ParseSeccomp reads the changes from a file: a system call's name on a line is refused, with "allow" before it it is not. Empty lines and
+// what follows a # do not count.
+func ParseSeccomp(r io.Reader) (Seccomp, error) {
+	var s Seccomp
+	lines := bufio.NewScanner(r)
+	for n := 1; lines.Scan(); n++ {
+		text, _, _ := strings.Cut(lines.Text(), "#")
+		f := strings.Fields(text)
+		switch {
+		case len(f) == 0:
+		case len(f) == 1:
+			s.Refuse = append(s.Refuse, f[0])
+		case len(f) == 2 && f[0] == "allow":
+			s.Allow = append(s.Allow, f[1])
+		default:
+			return Seccomp{}, fmt.Errorf("cannot use line %d of the seccomp list: not NAME or allow NAME: %q", n, lines.Text())
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return Seccomp{}, fmt.Errorf("cannot read the seccomp list: %w", err)
+	}
+	return s, s.check()
+}
+
+// callNumber finds a call of this architecture.
+func callNumber(name string) (uintptr, bool) {
+	for i := range callNumbers {
+		if callNumbers[i].name == name {
+			return callNumbers[i].number, true
+		}
+	}
+	return 0, false
+}
+
+// needed are calls without which no program starts or says why it does not.
+var needed = []string{"execve", "exit", "exit_group", "read", "write", "mmap", "brk", "rt_sigreturn", "clone", "futex"}
+
+func (s *Seccomp) check() error {
+	for _, name := range append(slices.Clone(s.Refuse), s.Allow...) {
+		if _, ok := callNumber(name); !ok {
+			return fmt.Errorf("cannot filter system call %q: there is no such call on this machine", name)
+		}
+	}
+	for _, name := range s.Refuse {
+		if slices.Contains(needed, name) {
+			return fmt.Errorf("cannot refuse system call %q: nothing would start without it", name)
+		}
+	}
+	return nil
+}
+
+// refusedCalls is the built-in list with the changes.
+func (s *Seccomp) refusedCalls() []uintptr {
+	calls := slices.Concat(refused, refusedHere)
+	for _, name := range s.Refuse {
+		if n, ok := callNumber(name); ok && !slices.Contains(calls, n) {
+			calls = append(calls, n)
+		}
+	}
+	return slices.DeleteFunc(calls, s.allows)
+}
+
+func (s *Seccomp) allows(number uintptr) bool {
+	return slices.ContainsFunc(s.Allow, func(name string) bool {
+		n, ok := callNumber(name)
+		return ok && n == number
+	})
+}
+
 // seccompProgram is the filter: another architecture's calls (the 32-bit ABIs of a 64-bit kernel) do not exist, the refused ones answer
 // EPERM, everything else is allowed, so the kernel decides it once for each number and not once for each call (Linux 5.11).
-func seccompProgram() []unix.SockFilter {
+func seccompProgram(rules *Seccomp) []unix.SockFilter {
 	load := func(offset uint32) unix.SockFilter { return unix.SockFilter{Code: opLoad, K: offset} }
 	answer := func(k uint32) unix.SockFilter { return unix.SockFilter{Code: opReturn, K: k} }
 	jump := func(op uint16, k uint32, yes, no uint8) unix.SockFilter {
@@ -66,17 +145,21 @@ func seccompProgram() []unix.SockFilter {
 	p := []unix.SockFilter{
 		load(dataArch), jump(opEqual, auditArch, 1, 0), answer(answerNone),
 		load(dataNumber), jump(opAtLeast, foreignABI, 0, 1), answer(answerNone),
-		jump(opEqual, unix.SYS_CLONE3, 0, 1), answer(answerNone),
-		jump(opEqual, unix.SYS_CLONE, 0, 4),
-		load(dataArg0), jump(opAnySet, newNamespaceFlags, 0, 1), answer(answerPerm), answer(unix.SECCOMP_RET_ALLOW),
-		// Only the low 32 bits of the request count to the kernel: comparing all 64 let TIOCSTI through (CVE-2019-7303).
-		jump(opEqual, unix.SYS_IOCTL, 0, 5),
-		load(dataArg1), jump(opEqual, unix.TIOCSTI, 1, 0), jump(opEqual, tioclinux, 0, 1), answer(answerPerm), answer(unix.SECCOMP_RET_ALLOW),
 	}
-	for _, list := range [][]uintptr{refused, refusedHere} {
-		for _, number := range list {
-			p = append(p, jump(opEqual, uint32(number), 0, 1), answer(answerPerm))
-		}
+	if !rules.allows(unix.SYS_CLONE3) {
+		p = append(p, jump(opEqual, unix.SYS_CLONE3, 0, 1), answer(answerNone))
+	}
+	if !rules.allows(unix.SYS_CLONE) {
+		p = append(p, jump(opEqual, unix.SYS_CLONE, 0, 4),
+			load(dataArg0), jump(opAnySet, newNamespaceFlags, 0, 1), answer(answerPerm), answer(unix.SECCOMP_RET_ALLOW))
+	}
+	if !rules.allows(unix.SYS_IOCTL) {
+		// Only the low 32 bits of the request count to the kernel: comparing all 64 let TIOCSTI through (CVE-2019-7303).
+		p = append(p, jump(opEqual, unix.SYS_IOCTL, 0, 5),
+			load(dataArg1), jump(opEqual, unix.TIOCSTI, 1, 0), jump(opEqual, tioclinux, 0, 1), answer(answerPerm), answer(unix.SECCOMP_RET_ALLOW))
+	}
+	for _, number := range rules.refusedCalls() {
+		p = append(p, jump(opEqual, uint32(number), 0, 1), answer(answerPerm))
 	}
 	return append(p, answer(unix.SECCOMP_RET_ALLOW))
 }
@@ -90,7 +173,7 @@ func (e *entry) seccomp() error {
 		e.missing(GuardSeccomp, fmt.Errorf("no list for this architecture"))
 		return nil
 	}
-	program := seccompProgram()
+	program := seccompProgram(&e.spec.Seccomp)
 	prog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
 	r, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
 	if errno == unix.ENOSYS {

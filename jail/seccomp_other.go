@@ -9,3 +9,8 @@ const (
 )
 
 var refusedHere []uintptr
+
+var callNumbers [0]struct {
+	name   string
+	number uintptr
+}

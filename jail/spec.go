@@ -98,6 +98,7 @@ type Spec struct {
 	GuardsOff  []Guard     `json:"guards_off,omitempty"` // doors left open
 
 	Veth     *Veth    `json:"veth,omitempty"` // with NSNet: a way out of it
+	Seccomp  Seccomp  `json:"seccomp"`
 	Landlock Landlock `json:"landlock"`
 	Limits   []Limit  `json:"limits,omitempty"`  // of the master and all below it
 	Cgroups  []Cgroup `json:"cgroups,omitempty"` // of everything in the jail

@@ -145,6 +145,12 @@ func (s *Spec) validateOwnRoot(bad func(string, ...any)) {
 			bad("cannot narrow %q with Landlock: not an absolute path", p)
 		}
 	}
+	if err := s.Seccomp.check(); err != nil && s.guarded(GuardSeccomp) {
+		bad("%w", err)
+	}
+	if len(s.Seccomp.Refuse)+len(s.Seccomp.Allow) > 0 && !s.guarded(GuardSeccomp) {
+		bad("cannot change the seccomp list: the jail has no root of its own, or the guard seccomp is off")
+	}
 	if s.Veth != nil {
 		if !s.has(NSNet) {
 			bad("cannot make interface %q: the jail has no network namespace", s.Veth.Name)

@@ -92,7 +92,7 @@ func TestActions(t *testing.T) {
 		{"putenv", []string{"putenv:HOOK_TEST=a=b", "exec:printf %s $HOOK_TEST > DIR/f"}, "f", "a=b"},
 		{"mkdir", []string{"mkdir:DIR/d", "write:DIR/d/f x"}, "d/f", "x"},
 		{"no reader", []string{"exec:mkfifo DIR/fifo", "writefifo:DIR/fifo text", "write:DIR/f x"}, "f", "x"},
-		{"wait", []string{"wait_for_file:DIR/log 0", "wait_for_dir:DIR 0", "wait_for_fs:DIR 0", "write:DIR/f x"}, "f", "x"},
+		{"wait", []string{"wait_for_file:DIR/log 0", "wait_for_dir:DIR 0", "wait_for_fs:DIR 0", "wait_for_interface:lo 1", "wait_for_mountpoint:/proc 1", "write:DIR/f x"}, "f", "x"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -117,6 +117,8 @@ func TestFailures(t *testing.T) {
 		"writefifo:DIR/missing x":            "no such file",
 		"wait_for_dir:DIR/missing 0":         "was not a directory",
 		"wait_for_socket:DIR/missing.sock 0": "nobody accepted",
+		"wait_for_interface:nosuchif 0":      "no interface",
+		"wait_for_mountpoint:DIR 0":          "was not a mount point",
 		"spinningfifo:DIR/log x":             "not a fifo",
 	} {
 		if err := do(t, t.TempDir(), line); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {

@@ -115,3 +115,40 @@ func waitForSocket(arg string, _ Context) error {
 	}
 	return nil
 }
+
+// waitForInterface and waitForMountpoint are options of uWSGI's, not actions; as actions they can stand in any phase.
+func waitForInterface(arg string, _ Context) error {
+	name, limit, err := splitWait(arg)
+	if err != nil {
+		return err
+	}
+	ifr, err := unix.NewIfreq(name)
+	if err != nil {
+		return fmt.Errorf("%q is not the name of an interface", name)
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("cannot open a socket: %w", err)
+	}
+	defer unix.Close(fd)
+	if !poll(limit, func() bool { return unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, ifr) == nil }) {
+		return fmt.Errorf("there was no interface %q within %v", name, limit)
+	}
+	return nil
+}
+
+// waitForMountpoint: a directory is one when it is on another device than the directory above it, as uWSGI tells it too.
+func waitForMountpoint(arg string, _ Context) error {
+	dir, limit, err := splitWait(arg)
+	if err != nil {
+		return err
+	}
+	mounted := func() bool {
+		var own, above unix.Stat_t
+		return unix.Stat(dir, &own) == nil && unix.Stat(dir+"/..", &above) == nil && (own.Dev != above.Dev || own.Ino == above.Ino)
+	}
+	if !poll(limit, mounted) {
+		return fmt.Errorf("%q was not a mount point within %v", dir, limit)
+	}
+	return nil
+}
