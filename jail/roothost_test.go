@@ -173,3 +173,24 @@ func TestUserNamespaceOfRootNeedsMaps(t *testing.T) {
 		t.Errorf("uid_map is %v", got)
 	}
 }
+
+// In a user namespace mounts cannot be taken apart, so what lies below the rootfs could not be hidden: the start is refused.
+func TestUserNamespaceRefusesMountsBelow(t *testing.T) {
+	needRoot(t)
+	root := newRootfs(t)
+	if err := os.Chmod(filepath.Dir(root), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	spec := fullSpec(root)
+	spec.Namespaces = append(spec.Namespaces, NSUser)
+	spec.UIDMap, spec.GIDMap = []IDMap{{0, 100000, 65536}}, []IDMap{{0, 100000, 65536}}
+	if j := mustStart(t, spec, "read /inside"); j.answers["read /inside"] != "the rootfs" || j.audit.UID != 1234 {
+		t.Errorf("audit %+v, answers %v", j.audit, j.answers)
+	}
+	below := filepath.Join(root, "home/app")
+	if err := unix.Mount("tmpfs", below, "tmpfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(below, unix.MNT_DETACH) })
+	failsAt(t, spec, "rootfs", "cannot hide what is mounted below")
+}
