@@ -150,11 +150,12 @@ class Input(object):
 class ChunkedInput(Input):
     """A body in the chunked coding (RFC 9112, 7.1), read strictly: what is not exactly a chunk ends the connection."""
 
-    __slots__ = ("raw", "chunk", "ended", "max_trailer")
+    __slots__ = ("raw", "at", "chunk", "ended", "max_trailer")
 
     def __init__(self, wire, fd, data, expects, max_trailer):
         Input.__init__(self, wire, fd, 0, b"", expects)
-        self.raw = data
+        self.raw = data  # received, from at on not yet decoded
+        self.at = 0  # an index, because cutting the buffer at each of many small chunks would copy it as often
         self.chunk = 0  # bytes left of the current chunk
         self.ended = False
         self.max_trailer = max_trailer
@@ -164,21 +165,25 @@ class ChunkedInput(Input):
         return self.ended
 
     def rest(self):
-        return self.raw
+        return self.raw[self.at :]
+
+    def _fill(self):
+        self.raw = self.raw[self.at :] + self._receive(CHUNK)
+        self.at = 0
 
     def _line(self, limit):
         """One line without its CRLF."""
         while True:
-            cut = self.raw.find(b"\n")
+            cut = self.raw.find(b"\n", self.at)
             if cut >= 0:
-                line = self.raw[:cut]
-                self.raw = self.raw[cut + 1 :]
+                line = self.raw[self.at : cut]
+                self.at = cut + 1
                 if line[-1:] != b"\r" or b"\r" in line[:-1]:
                     self._refuse("a line in the chunked body does not end with CR LF")
                 return line[:-1]
-            if len(self.raw) > limit:
+            if len(self.raw) - self.at > limit:
                 self._refuse("a line in the chunked body is longer than %d bytes" % limit)
-            self.raw += self._receive(CHUNK)
+            self._fill()
 
     def _refuse(self, why):
         self.broken = True
@@ -206,17 +211,17 @@ class ChunkedInput(Input):
             self._next_chunk()
         if self.ended:
             return b""
-        if not self.raw:
-            self.raw = self._receive(CHUNK)
-        data = self.raw[: self.chunk]
-        self.raw = self.raw[len(data) :]
+        if self.at == len(self.raw):
+            self._fill()
+        data = self.raw[self.at : self.at + self.chunk]
+        self.at += len(data)
         self.chunk -= len(data)
         if not self.chunk:
-            while len(self.raw) < 2:
-                self.raw += self._receive(CHUNK)
-            if self.raw[:2] != b"\r\n":
+            while len(self.raw) - self.at < 2:
+                self._fill()
+            if self.raw[self.at : self.at + 2] != b"\r\n":
                 self._refuse("a chunk is longer than its size")
-            self.raw = self.raw[2:]
+            self.at += 2
         return data
 
 
