@@ -8,9 +8,11 @@ export GOFLAGS := -buildvcs=false
 
 BINARY := build/gowsgi
 
-# These packages have tests that re-execute the test binary as the child half of a jail. The jail changes credentials on every thread
-# with syscall.AllThreadsSyscall, which answers ENOTSUP in a cgo program, and the race detector needs cgo: so they run without it.
-NORACE := ./jail/... ./worker/... ./master/... ./reload/... ./cmd/...
+# Tested without the race detector, which needs cgo:
+#   ./jail          its tests re-execute the test binary as the child half of a jail, and that changes credentials on every thread with
+#                   syscall.AllThreadsSyscall, which answers ENOTSUP in a cgo program;
+#   ./worker/python its tests drive Python processes and have no concurrency of their own worth a tenfold slowdown.
+NORACE := ./jail ./worker/python/...
 
 PYTHON_FILES = $(shell find worker integration demo -name '*.py' -not -path '*/testdata/*' 2>/dev/null)
 
