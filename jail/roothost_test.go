@@ -156,6 +156,16 @@ func TestUserRootfs(t *testing.T) {
 	if j.audit.UID != 0 || j.answers["pid"] != "1" || j.answers["read /inside"] != "the rootfs" || j.answers["write /tmp/new"] != "ok" {
 		t.Errorf("audit %+v, answers %v", j.audit, j.answers)
 	}
+	spec.Root.Overlay = true
+	if j, err = start(t, spec, "write /forgotten", "read /tmp/new", "read /inside"); err != nil {
+		t.Fatal(err)
+	}
+	if j.answers["write /forgotten"] != "ok" || j.answers["read /tmp/new"] != "x" || j.answers["read /inside"] != "the rootfs" {
+		t.Errorf("with an overlay: %v", j.answers)
+	}
+	if left := list(spec.Root.Path); strings.Contains(left, "forgotten") {
+		t.Errorf("the rootfs holds %q", left)
+	}
 }
 
 func TestUserNamespaceOfRootNeedsMaps(t *testing.T) {
