@@ -26,7 +26,7 @@ const mark = "\x00"
 // go-ini looks through all keys of a section, and all sections, for each new one. Bodies are handed to it in pieces of this many lines.
 const (
 	pieceLines  = 256
-	maxSections = 4096 // pieces in all
+	maxSections = 1024 // pieces in all
 )
 
 // cutSections lets go-ini cut a text into sections. Each line is handed to it as a key of its own, "number<TAB>|line|", because go-ini files
@@ -93,7 +93,7 @@ func numbered(data []byte) ([]byte, error) {
 			}
 			b.WriteString(strconv.Itoa(i+1) + "\t|" + line + "|\n")
 		}
-		if headers > maxSections {
+		if headers > maxSections || lines > maxEntries {
 			return nil, &problem{message: "line " + strconv.Itoa(i+1) + ": too many sections or lines"}
 		}
 	}

@@ -13,8 +13,8 @@ const (
 	maxDepth    = 32       // files including files
 	maxInherits = 256      // files read by inherit
 	maxEntries  = 1 << 16  // settings in all
-	maxFile     = 8 << 20  // bytes of one file
-	maxRead     = 32 << 20 // bytes of all files, each time one is read
+	maxFile     = 4 << 20  // bytes of one file
+	maxRead     = 8 << 20  // bytes of all files, each time one is read
 	maxValue    = 1 << 20  // bytes of one value after expansion
 	maxTotal    = 64 << 20 // bytes of all expansions
 )
