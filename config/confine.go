@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"path"
 	"slices"
 	"strconv"
@@ -16,6 +17,9 @@ type Confine struct {
 	GIDMap       []IDMap     `json:"gid_map,omitempty"`
 	Limits       []Limit     `json:"limits,omitempty"`        // of everything in the jail
 	WorkerLimits []Limit     `json:"worker_limits,omitempty"` // of the app's processes only
+	Veth         *Veth       `json:"veth,omitempty"`          // with a network namespace: a way out of it
+	LandlockRO   []string    `json:"landlock_ro,omitempty"`   // reading is allowed below these and LandlockRW only
+	LandlockRW   []string    `json:"landlock_rw,omitempty"`   // writing is allowed below these only
 	Cgroups      []string    `json:"cgroups,omitempty"`       // directories
 	CgroupOpts   []CgroupOpt `json:"cgroup_opts,omitempty"`   // for each of them
 	CgroupMode   int         `json:"cgroup_mode,omitempty"`   // of a directory that is made, 0 = 0700
@@ -41,6 +45,13 @@ type IDMap struct {
 	Size    int `json:"size"`
 }
 
+// Veth is a pair of interfaces between the host and the jail.
+type Veth struct {
+	Name    string `json:"name"`    // of the host's end
+	Address string `json:"address"` // of the jail's end, ADDRESS/LENGTH
+	Gateway string `json:"gateway"` // of the host's end
+}
+
 // Limit is a resource limit by the name of getrlimit(2) in lower case, without RLIMIT_.
 type Limit struct {
 	Resource string `json:"resource"`
@@ -63,6 +74,9 @@ func (c *Confine) options() []option {
 		{"jail-ro", "show a directory of the host read-only at its own path; repeatable", c.addReadOnly},
 		{"jail-bind", "show a directory of the host in the jail: source:target[:ro]; repeatable", c.addBind},
 		{"jail-tmpfs", "an empty directory in memory: target[:size]; repeatable", c.addTmpfs},
+		{"jail-net", "a network of its own with a way out: veth:NAME,ADDRESS/LENGTH,GATEWAY (host's interface, jail's address, host's address)", c.setVeth},
+		{"landlock-ro", "let the app read only below these directories, those of landlock-rw, /proc and /dev; repeatable", words(&c.LandlockRO)},
+		{"landlock-rw", "let the app write only below these directories; repeatable", words(&c.LandlockRW)},
 		{"uid-map", "map user ids of a user namespace: inside outside size; repeatable", idMap(&c.UIDMap)},
 		{"gid-map", "map group ids of a user namespace: inside outside size; repeatable", idMap(&c.GIDMap)},
 		{"limit-as", "megabytes of address space that each of the app's processes may have", c.setLimitAS},
@@ -129,6 +143,26 @@ func (c *Confine) addBind(v *value) error {
 		return c.add(v, JailMount{Kind: "bind", Source: f[0], Target: f[1]})
 	}
 	return bad("source and target are expected", "write jail-bind = /source:/target or /source:/target:ro")
+}
+
+func (c *Confine) setVeth(v *value) error {
+	rest, ok := strings.CutPrefix(v.tidy(), "veth:")
+	f := strings.Split(rest, ",")
+	if !ok || len(f) != 3 {
+		return bad("a pair of interfaces is expected", "write jail-net = veth:jail0,10.0.0.2/24,10.0.0.1")
+	}
+	for i := range f {
+		f[i] = strings.TrimSpace(f[i])
+	}
+	prefix, err := netip.ParsePrefix(f[1])
+	if err != nil {
+		return bad("not ADDRESS/LENGTH: "+shorten(f[1]), "write jail-net = veth:jail0,10.0.0.2/24,10.0.0.1")
+	}
+	if gateway, err := netip.ParseAddr(f[2]); err != nil || !prefix.Contains(gateway) || gateway == prefix.Addr() {
+		return bad("the gateway is not another address in the network of "+f[1], "")
+	}
+	c.Veth = &Veth{Name: f[0], Address: f[1], Gateway: f[2]}
+	return nil
 }
 
 func (c *Confine) addTmpfs(v *value) error {

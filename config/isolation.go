@@ -15,6 +15,7 @@ type Isolation struct {
 	Caps      []string   `json:"caps,omitempty"`      // capabilities that the app keeps
 	Hooks     []HookLine `json:"hooks,omitempty"`
 	Shell     []string   `json:"shell,omitempty"`      // runs the hooks' commands, tried in order; empty: /bin/sh
+	Seccomp   string     `json:"seccomp,omitempty"`    // file that changes the list of refused system calls
 	TermStops bool       `json:"term_stops,omitempty"` // hook-master-start = unix_signal:15 ...
 	WaitLimit WaitLimits `json:"wait_limit"`
 	GuardsOff []string   `json:"guards_off,omitempty"` // doors of the jail that are left open
@@ -24,6 +25,7 @@ type Isolation struct {
 type WaitLimits struct {
 	Path   int `json:"path,omitempty"` // 0 = 60
 	Socket int `json:"socket,omitempty"`
+	Net    int `json:"net,omitempty"`
 }
 
 // HookLine is one hook as it is written. Whether its action exists is found out by whoever runs it.
@@ -59,10 +61,13 @@ func (i *Isolation) options() []option {
 		{"binsh", "run the commands of hooks with this shell; repeatable, the first that can be executed is taken", words(&i.Shell)},
 		{"jail-guard-off", "leave a door of the jail open: a comma list of keyring, proc, dev, caps, no-new-privs, landlock, seccomp, dump", i.openDoors},
 		{"wait-for-fs", "wait in the phase as-root until this path is there, whatever it is; repeatable", i.addWait("as-root", "wait_for_fs")},
+		{"wait-for-interface", "wait in the phase as-root until this network interface is there; repeatable", i.addWait("as-root", "wait_for_interface")},
+		{"wait-for-mountpoint", "wait in the phase as-root until something is mounted here; repeatable", i.addWait("as-root", "wait_for_mountpoint")},
+		{"wait-for-interface-timeout", "seconds that wait-for-interface waits, 60 when not given", number(&i.WaitLimit.Net, 1, maxSeconds)},
 		{"wait-for-socket", "wait in the phase as-user until something listens at this address; repeatable", i.addWait("as-user", "wait_for_socket")},
 		{"wait-for-fs-timeout", "seconds that wait-for-fs waits, 60 when not given", number(&i.WaitLimit.Path, 1, maxSeconds)},
 		{"wait-for-socket-timeout", "seconds that wait-for-socket waits, 60 when not given", number(&i.WaitLimit.Socket, 1, maxSeconds)},
-		{"seccomp", "off = no list of refused system calls, default = the built-in one", i.setSeccomp},
+		{"seccomp", "off = no list of refused system calls, default = the built-in one, or the file of a list that changes it", i.setSeccomp},
 	}
 	for _, phase := range hookPhases {
 		for _, kind := range phase.kinds {
@@ -123,8 +128,11 @@ const waitKind = "wait"
 
 func (i *Isolation) timed(h HookLine) HookLine {
 	limit := i.WaitLimit.Path
-	if strings.HasPrefix(h.Line, "wait_for_socket:") {
+	switch {
+	case strings.HasPrefix(h.Line, "wait_for_socket:"):
 		limit = i.WaitLimit.Socket
+	case strings.HasPrefix(h.Line, "wait_for_interface:"):
+		limit = i.WaitLimit.Net
 	}
 	if h.Kind == waitKind && limit > 0 {
 		h.Line += " " + strconv.Itoa(limit)
@@ -217,5 +225,9 @@ func (i *Isolation) setSeccomp(v *value) error {
 	case "default":
 		return nil
 	}
-	return bad("not supported yet: a list of system calls from a file", "use off or default")
+	if !strings.HasPrefix(v.tidy(), "/") {
+		return bad("not off, default or the absolute path of a list", "a list has a system call's name on each line, with allow before it to let it through")
+	}
+	i.Seccomp = v.tidy()
+	return nil
 }

@@ -30,6 +30,13 @@ func setConfine(spec *jail.Spec, c *config.Confine) {
 	if len(spec.UIDMap)+len(spec.GIDMap) > 0 && !slices.Contains(spec.Namespaces, jail.NSUser) {
 		spec.Namespaces = append(spec.Namespaces, jail.NSUser)
 	}
+	if c.Veth != nil {
+		spec.Veth = &jail.Veth{Name: c.Veth.Name, Address: c.Veth.Address, Gateway: c.Veth.Gateway}
+		if !slices.Contains(spec.Namespaces, jail.NSNet) {
+			spec.Namespaces = append(spec.Namespaces, jail.NSNet)
+		}
+	}
+	spec.Landlock = jail.Landlock{RO: c.LandlockRO, RW: c.LandlockRW}
 	for _, l := range c.Limits {
 		spec.Limits = append(spec.Limits, jail.Limit(l))
 	}

@@ -79,6 +79,16 @@ func setIsolation(spec *jail.Spec, iso *config.Isolation) error {
 	if iso.PivotNew != "" {
 		spec.PivotRoot = &jail.Pivot{New: iso.PivotNew, Old: iso.PivotOld}
 	}
+	if iso.Seccomp != "" {
+		f, err := os.Open(iso.Seccomp)
+		if err != nil {
+			return fmt.Errorf("cannot open the seccomp list: %w", err)
+		}
+		defer f.Close()
+		if spec.Seccomp, err = jail.ParseSeccomp(f); err != nil {
+			return fmt.Errorf("%s: %w", iso.Seccomp, err)
+		}
+	}
 	for _, guard := range iso.GuardsOff {
 		spec.GuardsOff = append(spec.GuardsOff, jail.Guard(guard))
 	}
