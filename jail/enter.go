@@ -144,9 +144,6 @@ func (e *entry) loopback() error {
 // the root is a way out of it (CVE-2024-21626). Magic links (/proc/self/fd/N) are refused.
 func (e *entry) chdir() error {
 	dir := e.spec.Chdir
-	if dir == "" {
-		dir = "/"
-	}
 	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_MAGICLINKS}
 	fd, err := unix.Openat2(unix.AT_FDCWD, dir, &how)
 	if err != nil {

@@ -17,6 +17,12 @@ func (e *entry) runHooks(p hook.Phase) error {
 		}
 		e.hooked = true
 	}
+	// Hooks have the app's umask, not that of the steps.
+	mask := e.mask
+	if e.spec.Umask != nil {
+		mask = *e.spec.Umask
+	}
+	defer unix.Umask(unix.Umask(mask))
 	for _, h := range e.spec.hooks(p) {
 		if err := hook.Run(h, hook.Context{Shell: e.spec.Shell}); err != nil {
 			return err

@@ -84,6 +84,16 @@ func TestHookOrderAndFailure(t *testing.T) {
 	if owner := ownerOf(st); owner != 1234 {
 		t.Errorf("the as-user hook ran as uid %d", owner)
 	}
+	umask := 0o027
+	spec.Umask = &umask
+	spec.Hooks = hooks(t, "as-root mkdir:/tmp/masked", "as-user cd:/tmp")
+	if j := mustStart(t, spec); j.audit.Dir != "/tmp" {
+		t.Errorf("after a cd hook the directory is %s", j.audit.Dir)
+	}
+	if st, err := os.Stat(filepath.Join(root, "tmp/masked")); err != nil || st.Mode().Perm() != 0o750 {
+		t.Errorf("a hook under umask 027 made %v, %v", st.Mode(), err)
+	}
+	spec.Umask = nil
 	spec.Hooks = hooks(t, "as-root unlink:/missing", "as-root write:/tmp/never x")
 	failsAt(t, spec, "hooks-as-root", `cannot run hook "unlink:/missing"`)
 	if _, err := os.Stat(filepath.Join(root, "tmp/never")); !errors.Is(err, os.ErrNotExist) {

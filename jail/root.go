@@ -97,6 +97,9 @@ func (e *entry) sealRoot() error { return e.root.Restrict(mount.ReadOnly, false)
 func (e *entry) mountProc() error {
 	const attr = mount.NoSuid | mount.NoDev | mount.NoExec
 	t, err := mount.New("proc", attr)
+	if e.spec.has(NSUser) && errors.Is(err, unix.EPERM) {
+		return fmt.Errorf("%w: a user namespace may not see more of /proc than its starter, whose own is masked, as in a container", err)
+	}
 	if err != nil {
 		return err
 	}

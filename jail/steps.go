@@ -55,10 +55,6 @@ func newStepError(step Step, err error) *StepError {
 // because names are those of the jail; the doors that would be in the way of a step are shut after it.
 func (s *Spec) Steps() []Step {
 	own, dir, host := s.Root.Kind != RootNone, s.Root.Kind == RootDir, s.Root.Kind == RootHost
-	chdir := s.Chdir
-	if chdir == "" {
-		chdir = "/"
-	}
 	all := []Step{
 		{"joined", s.joinedList(), (*entry).joined, len(s.Joined) > 0},
 		{"map-ids", "", (*entry).becomeMapped, s.MapsByHelper},
@@ -92,7 +88,7 @@ func (s *Spec) Steps() []Step {
 		{"uid", s.Creds.UID, (*entry).setUID, s.Creds.UID != ""},
 		{"caps", strings.Join(s.Caps, ","), (*entry).setCaps, s.guarded(GuardCaps) || len(s.Caps) > 0},
 		{"hooks-as-user", s.hookList(hook.AsUser), (*entry).hooksAsUser, len(s.hooks(hook.AsUser)) > 0},
-		{"chdir", chdir, (*entry).chdir, s.ownRoot() || s.Chdir != ""},
+		{"chdir", s.Chdir, (*entry).chdir, s.Chdir != ""},
 		{"umask", s.umaskText(), (*entry).umask, s.Umask != nil},
 		{"no-new-privs", "", (*entry).noNewPrivs, s.guarded(GuardNoNewPrivs)},
 		{"landlock", "", (*entry).landlock, s.guarded(GuardLandlock)},

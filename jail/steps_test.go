@@ -22,7 +22,7 @@ func everything() Spec {
 	s := fullSpec("/srv/root")
 	s.Namespaces = append(s.Namespaces, NSNet)
 	s.Root.KeepMounts = []KeepMount{{Source: "/mnt/nfs", Target: "/nfs"}}
-	s.Umask = &umask
+	s.Umask, s.Chdir = &umask, "/app"
 	s.Veth = &Veth{Name: "v0", Address: "10.0.0.2/24", Gateway: "10.0.0.1"}
 	return s
 }
