@@ -44,8 +44,8 @@ def base(fixed, conf, listener):
 def scheme(env):
     """Sets wsgi.url_scheme from the first of these that is there.
 
-    uWSGI lets the later of the first two win; here what a web server's own configuration says (UWSGI_SCHEME) goes before
-    what a client may have sent.
+    uWSGI lets the later of the first two win; here what a web server's own configuration says (UWSGI_SCHEME) goes
+    before what a client may have sent.
     """
     for key in ("UWSGI_SCHEME", "HTTP_X_FORWARDED_PROTO"):
         value = env.get(key, "").lower()
