@@ -1,3 +1,7 @@
+// The Go runtime would keep files of the host's control groups open to follow a CPU limit, in the jail's master too.
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+
 // Command gowsgi is a uWSGI-compatible process master whose apps live in namespace jails. See README.md.
 //
 // One binary plays several roles, picked by a hidden first argument: without one it is the parent, "@master" is PID 1 of

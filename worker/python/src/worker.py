@@ -19,16 +19,16 @@ FAMILIES = {"inet": AF_INET, "inet6": AF_INET6, "unix": AF_UNIX}
 def preload(conf):
     """Imports in the zygote what the workers of this configuration need."""
     protos = {listener["proto"] for listener in conf["sockets"]}
-    if "uwsgi" in protos:
-        import _gowsgi.packet
-    if "http" in protos or "http11" in protos:
-        import _gowsgi.http
-    if "http11" in protos:
-        import _gowsgi.http11  # noqa: F401
-    if conf["log_requests"]:
-        import _gowsgi.requestlog  # noqa: F401
-    if conf["threads"] > 1:
-        import threading  # noqa: F401
+    wanted = [
+        ("_gowsgi.packet", "uwsgi" in protos),
+        ("_gowsgi.http", "http" in protos or "http11" in protos),
+        ("_gowsgi.http11", "http11" in protos),
+        ("_gowsgi.requestlog", conf["log_requests"]),
+        ("threading", conf["threads"] > 1),
+    ]
+    for name, needed in wanted:
+        if needed:
+            __import__(name)
 
 
 class Listener(object):
