@@ -28,7 +28,7 @@ func number(name string, otherwise int) int {
 var (
 	rounds   = number("BENCH_ROUNDS", 7)
 	requests = number("BENCH_REQUESTS", 30000) // of one round, for each server
-	clients  = number("BENCH_CLIENTS", 8)
+	clients  = number("BENCH_CLIENTS", 16)
 )
 
 // contender is one of the two servers.

@@ -131,9 +131,13 @@ func InPIDNamespace(ns string) []Proc {
 	return out
 }
 
-// StatusField returns a line of /proc/PID/status, such as "Uid" or "NSpid", split at white space.
-func StatusField(pid int, name string) []string {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+// StatusField returns a line of /proc/PID/status, such as "Uid" or "NSpid", split at white space; with a thread's id, the thread's.
+func StatusField(pid int, name string, thread ...string) []string {
+	path := fmt.Sprintf("/proc/%d/status", pid)
+	if len(thread) > 0 {
+		path = fmt.Sprintf("/proc/%d/task/%s/status", pid, thread[0])
+	}
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil
 	}
