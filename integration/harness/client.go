@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -25,15 +27,25 @@ type Response struct {
 // ErrShort marks an answer that ended before its Content-Length.
 var ErrShort = errors.New("answer is shorter than announced")
 
-// FreePort returns a TCP port of 127.0.0.1 that was free a moment ago.
+// givenPorts are those that FreePort has returned: a port that nobody has bound yet must not be given twice.
+var givenPorts sync.Map
+
+// FreePort returns a TCP port of 127.0.0.1 that was free a moment ago. It lies below the range from which the kernel takes
+// ports for clients (ip_local_port_range), so that no connection of a test can come to sit on it meanwhile.
 func FreePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 200 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 12000+rand.IntN(20000))
+		if _, given := givenPorts.LoadOrStore(addr, true); given {
+			continue
+		}
+		if l, err := net.Listen("tcp", addr); err == nil {
+			l.Close()
+			return addr
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("cannot find a free port")
+	return ""
 }
 
 // Dial connects to host:port, or to a unix socket when addr starts with a slash.

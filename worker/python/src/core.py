@@ -12,6 +12,7 @@ from _gowsgi.runtime import log, print_traceback
 from _gowsgi.wire import Gone, InputError, wait
 
 EPOLLEXCLUSIVE = 1 << 28  # only one of the waiting workers is woken (epoll_ctl(2), Linux 4.5)
+LAST = 2  # connections that a leaving worker still takes from each socket, for a wake-up that it had
 BUDGET = 64  # connections taken in a row from one socket before the others and the lifeline are looked at
 
 finish = Struct("@QQQQIIQQ").pack_into
@@ -71,18 +72,26 @@ class Core(object):
                 else:
                     self.parked.wake(fd)
         self.accepting(0)
+        # A sleeping worker may have taken the one wake-up that EPOLLEXCLUSIVE gives for a connection: it must not leave
+        # that connection to nobody. What comes once the sockets are out of the set wakes another worker.
+        for fd, listener in listeners.items():
+            poller.unregister(fd)
+            self.accept(listener, LAST)
         if self.parked is not None:
             self.parked.stop()
         poller.close()
 
-    def accept(self, listener):
-        """Takes connections from one socket while there are any, at most BUDGET, and serves each."""
+    def accept(self, listener, last=0):
+        """Takes connections from one socket while there are any, at most BUDGET, and serves each.
+
+        With last it takes so many although the worker is leaving.
+        """
         runtime = self.runtime
         accept = listener.accept
         serve = listener.serve
         kernel_timeouts = listener.kernel_timeouts
-        left = BUDGET
-        while left and not runtime.stopping:
+        left = last or BUDGET
+        while left and (last or not runtime.stopping):
             left -= 1
             try:
                 fd, peer = accept()
