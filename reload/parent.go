@@ -212,8 +212,7 @@ func (p *parent) do(act action) {
 		p.pending = append(p.pending, p.reloadConfig())
 	case actStart:
 		if err := p.start(act.gen); err != nil {
-			p.log.Error().Msg(err.Error())
-			p.pending = append(p.pending, evNotStarted{act.gen, err})
+			p.pending = append(p.pending, evNotStarted{act.gen, err}) // which the plan logs, once
 		}
 	case actLeave:
 		if g := p.gens[act.gen]; g != nil {
