@@ -37,7 +37,7 @@ lint: setup
 	@echo "lint: python"
 	@for f in $(PYTHON_FILES); do /usr/bin/python3 -c 'import sys; compile(open(sys.argv[1]).read(), sys.argv[1], "exec")' $$f || exit 1; done
 	@/usr/bin/python3 -m pyflakes $(PYTHON_FILES)
-	@/usr/bin/python3 -m pycodestyle --max-line-length=100 --ignore=E203,W503,W504 $(PYTHON_FILES)
+	@/usr/bin/python3 -m pycodestyle --max-line-length=120 --ignore=E203,W503,W504 $(PYTHON_FILES)
 
 fmt:
 	gofmt -w $$(git ls-files -co --exclude-standard '*.go')

@@ -155,5 +155,3 @@ class HttpProtocol(object):
             self.wire.send(fd, (head % (status, len(text), text)).encode("latin-1"))
         except Gone:
             pass
-
-

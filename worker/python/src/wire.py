@@ -144,4 +144,3 @@ def file_span(filelike):
 def report(text, peer):
     """Logs why a connection was ended; one line, whatever the client sent."""
     log("%s (client %s)" % (text, peer or "unix"))
-

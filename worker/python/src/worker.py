@@ -205,5 +205,3 @@ def end(rt):
         except (AttributeError, OSError, ValueError):
             pass
     return GRACEFUL
-
-
