@@ -62,13 +62,10 @@ func joined(c *config.Confine) ([]*os.File, error) {
 
 // serveNamespaces answers the setns-socket for as long as the parent lives. Root and our own user may ask: whoever gets the
 // namespaces can enter the jail, so the file's mode alone does not decide.
-func (p *parent) serveNamespaces(l *listener, skip []string) error {
-	if err := unix.SetNonblock(l.fd(), true); err != nil {
-		return err
-	}
+func (p *parent) serveNamespaces(l *os.File, skip []string) error {
 	allowed := func(uid uint32) bool { return uid == 0 || int(uid) == p.who.euid }
 	for {
-		conn, err := acceptFile(l.file)
+		conn, err := acceptFile(l)
 		if errors.Is(err, os.ErrClosed) {
 			return nil
 		}

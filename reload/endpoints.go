@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"sync/atomic"
 
+	"golang.org/x/sys/unix"
+
 	"gowsgi/config"
 	"gowsgi/jail"
 	"gowsgi/metrics"
@@ -135,7 +137,12 @@ func (p *parent) openSetns(cfg *config.Config) error {
 		return err
 	}
 	p.endpoints = append(p.endpoints, l)
-	go func() { p.serveFailed("setns", p.serveNamespaces(l, cfg.Confine.SetnsSkip)) }()
+	own, err := unix.FcntlInt(uintptr(l.fd()), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return fmt.Errorf("cannot serve on %s: %w", addr, err)
+	}
+	waiting := os.NewFile(uintptr(own), addr) // on this one the runtime's poller does wait
+	go func() { p.serveFailed("setns", p.serveNamespaces(waiting, cfg.Confine.SetnsSkip)) }()
 	p.log.Info().Msgf("*** setns server enabled on %s ***", l.name)
 	return nil
 }

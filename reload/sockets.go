@@ -83,38 +83,46 @@ func adopt(number string) (*listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("descriptor %d: %w", fd, err)
 	}
+	family, err := familyOf(own)
+	if err != nil {
+		return nil, errors.Join(err, unix.Close(own))
+	}
 	f, err := socketFile(own)
 	if err != nil {
 		return nil, err
 	}
-	listening, err := unix.GetsockoptInt(own, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
-	if err == nil && listening == 0 {
-		err = errors.New("the descriptor is not a listening socket")
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	sa, err := unix.Getsockname(own)
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	family := "unix"
-	switch sa.(type) {
-	case *unix.SockaddrInet4:
-		family = "inet"
-	case *unix.SockaddrInet6:
-		family = "inet6"
-	}
 	return &listener{file: f, family: family, name: "inherited descriptor " + number}, nil
 }
 
-// socketFile makes the descriptor non-blocking before os.File sees it: workers of several processes wait on it with
-// epoll and one of them only gets the connection.
+// familyOf tells the family of a socket that listens; any other descriptor is an error.
+func familyOf(fd int) (string, error) {
+	listening, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	if err != nil {
+		return "", err
+	}
+	if listening == 0 {
+		return "", errors.New("the descriptor is not a listening socket")
+	}
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return "", err
+	}
+	switch sa.(type) {
+	case *unix.SockaddrInet4:
+		return "inet", nil
+	case *unix.SockaddrInet6:
+		return "inet6", nil
+	}
+	return "unix", nil
+}
+
+// socketFile makes the descriptor non-blocking: workers of several processes wait on it with epoll, and one of them only
+// gets the connection. Here nobody waits on it.
 func socketFile(fd int) (*os.File, error) {
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return nil, errors.Join(err, unix.Close(fd))
 	}
-	return os.NewFile(uintptr(fd), "socket"), nil
+	return jail.QuietFile(fd, "socket")
 }
 
 func bindAbstract(addr string, env *socketEnv) (*listener, error) {

@@ -48,7 +48,11 @@ func runMaster(stderr *os.File) int {
 	log := newLogger(stderr, set.LogJSON, set.LogTerminal)
 	var listeners []*os.File
 	for i := range set.Conf.Sockets {
-		listeners = append(listeners, os.NewFile(uintptr(jail.FDListeners+i), set.Conf.Sockets[i].Addr))
+		l, err := jail.QuietFile(jail.FDListeners+i, "listener")
+		if err != nil {
+			return failed(conn, jail.Message{Type: jail.MsgStepFailed, Step: "listeners", Message: err.Error()}, stderr)
+		}
+		listeners = append(listeners, l)
 	}
 	appLog, direct := stderr, (*os.File)(nil)
 	if set.LogJSON {
