@@ -186,6 +186,7 @@ func TestE30ChangedMeanwhile(t *testing.T) {
 
 // TestE32WeakerThanAsked: nobody gets less of a jail than was asked for: an ordinary user, UWSGI_RELOADS in the environment, a kernel that
 // refuses a namespace. uWSGI starts in the first two, without the jail.
+// budget: table, a case for each way of asking.
 func TestE32WeakerThanAsked(t *testing.T) {
 	e := harness.New(t)
 	harness.NeedRoot(t)
