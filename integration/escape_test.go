@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"gowsgi/integration/harness"
 )
 
@@ -99,6 +100,17 @@ func (c *cell) run(program string) string {
 		c.T.Fatalf("the attack got no answer: %v", err)
 	}
 	return strings.TrimSpace(r.Body)
+}
+
+// reload sends SIGHUP and waits until another jail serves.
+func (c *cell) reload() {
+	c.T.Helper()
+	began := `print(read('/proc/1/stat').rsplit(')', 1)[1].split()[19])` // of the master; inodes of namespaces come back
+	before := c.run(began)
+	c.Signal(unix.SIGHUP)
+	if !harness.Eventually(10*time.Second, func() bool { return c.run(began) != before }) {
+		c.T.Fatal("the old jail serves on after SIGHUP")
+	}
 }
 
 // want has the app run a program whose whole output must match.
