@@ -16,7 +16,7 @@ NORACE := ./jail ./worker/python/...
 
 PYTHON_FILES = $(shell find worker integration demo -name '*.py' -not -path '*/testdata/*' 2>/dev/null)
 
-.PHONY: build test lint fmt fuzz bench demo setup clean
+.PHONY: build test lint fmt fuzz bench bench-jail demo setup clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BINARY) ./cmd/gowsgi
@@ -54,6 +54,10 @@ fuzz:
 # Comparison with Debian's uWSGI; BENCH_ROUNDS, BENCH_REQUESTS, BENCH_CLIENTS change its size.
 bench: setup build
 	@CGO_ENABLED=0 $(GO) test -run '^$$' -bench . -benchtime 1x -count 1 -timeout 30m ./integration/bench
+
+# The jail alone, and the time to its first byte, beside bubblewrap, unshare, crun, runc and uWSGI.
+bench-jail: setup build
+	@CGO_ENABLED=0 $(GO) test -run '^$$' -bench '^BenchmarkJail' -benchtime 1x -count 1 -timeout 30m ./integration/bench
 
 # Root gives the app an ordinary user; an ordinary user needs nothing, the jail gets a user namespace.
 demo: build
