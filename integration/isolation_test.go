@@ -159,7 +159,7 @@ func TestJailMounts(t *testing.T) {
 	}
 	e.Write("own/file", "own")
 	pid := e.Dir + "/pid"
-	c := imprisonWith(e, rootfsRoot, root, harness.Options{}, "--namespace-overlay=16m", "--jail-bind", e.Dir+"/shared:/rw", "--jail-bind", e.Dir+"/shared:/ro:ro",
+	c := imprisonWith(e, rootfsUser, root, harness.Options{}, "--namespace-overlay=16m", "--jail-bind", e.Dir+"/shared:/rw", "--jail-bind", e.Dir+"/shared:/ro:ro",
 		"--jail-tmpfs", "/mem:1m", "--jail-ro", e.Dir+"/own", "--pidfile", pid)
 	program := fmt.Sprintf(`
 print(write('/rw/a', 'a'), read('/ro/a'), write('/ro/b'), write('/mem/c'), write('/mem/big', 'x' * 2000000), read(%[1]q + '/own/file'), write(%[1]q + '/own/new'),

@@ -61,6 +61,11 @@ func setupCaps(s *Spec) []uint {
 	if s.Chroot != "" {
 		caps = append(caps, unix.CAP_SYS_CHROOT)
 	}
+	if s.Root.Overlay {
+		// An overlay copies files up by the rights of whoever mounted it (overlayfs.rst, "Permission model"), and a copy has to
+		// get the owner and mode of the original.
+		caps = append(caps, unix.CAP_CHOWN, unix.CAP_FOWNER, unix.CAP_FSETID)
+	}
 	return caps
 }
 
