@@ -76,7 +76,7 @@ func (c *Confine) options() []option {
 		{"jail-tmpfs", "an empty directory in memory: target[:size]; repeatable", c.addTmpfs},
 		{"jail-net", "a network of its own with a way out: veth:NAME,ADDRESS/LENGTH,GATEWAY (host's interface, jail's address, host's address)", c.setVeth},
 		{"landlock-ro", "let the app read only below these directories, those of landlock-rw, /proc and /dev; repeatable", words(&c.LandlockRO)},
-		{"landlock-rw", "let the app write only below these directories; repeatable", words(&c.LandlockRW)},
+		{"landlock-rw", "let the app write only below these directories and in what was asked for as a writable mount; repeatable", words(&c.LandlockRW)},
 		{"uid-map", "map user ids of a user namespace: inside outside size; repeatable", idMap(&c.UIDMap)},
 		{"gid-map", "map group ids of a user namespace: inside outside size; repeatable", idMap(&c.GIDMap)},
 		{"limit-as", "megabytes of address space that each of the app's processes may have", c.setLimitAS},
