@@ -180,7 +180,7 @@ func TestThreads(t *testing.T) {
 	}
 	unix.Kill(pid, unix.SIGHUP)
 	if status := m.wait(pid, 3*time.Second); status.ExitStatus() != 17 {
-		t.Errorf("the worker ended with %v, want exit code 17", status)
+		t.Errorf("the worker ended with %v, want exit code 17\n%s", status, m.log)
 	}
 }
 

@@ -66,6 +66,8 @@ class Input(object):
             raise InputError("error during read(%d) on wsgi.input" % size)
         if self.expects:
             self.expects = False
+            if self.wire.corked:
+                self.wire.uncork(self.fd)
             self.wire.send(self.fd, b"HTTP/1.1 100 Continue\r\n\r\n")
         data = self.wire.more(self.fd, size)
         if data:

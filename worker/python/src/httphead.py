@@ -6,9 +6,21 @@ MAX_NAMES = 2048  # header names kept ready; clients choose them, so there is an
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
 CHUNKED = -1
 DROPPED = ""
+BARE = "a bare CR, LF or NUL in the head"
+
+MAX_LINES = 1024  # whole header lines kept ready, of at most MAX_LINE characters
+MAX_LINE = 160
+# Headers whose lines come again and again, and hold nothing that a worker should not remember.
+COMMON = frozenset(
+    "HTTP_" + name
+    for name in ("HOST", "USER_AGENT", "ACCEPT", "ACCEPT_ENCODING", "ACCEPT_LANGUAGE", "CONNECTION", "CACHE_CONTROL",
+                 "X_FORWARDED_PROTO", "UPGRADE_INSECURE_REQUESTS")
+)  # fmt: skip
 
 # Header name as sent -> environ key; grows with what clients send.
 names = {}
+# Header line as sent -> (environ key, value); emptied when it is full.
+lines_seen = {}
 
 
 class BadRequest(Exception):
@@ -45,25 +57,22 @@ def head(text, env):
     """
     lines = text.split("\r\n")
     breaks = len(lines) - 1
-    if text.count("\n") != breaks or text.count("\r") != breaks or "\0" in text:
-        raise BadRequest("a bare CR, LF or NUL in the head")
     first = 0
     while first < breaks and not lines[first]:
         first += 1  # empty lines before a request are skipped (RFC 9112, 2.2)
-    request_line(lines[first], env)
+    try:
+        request_line(lines[first], env)
+    except BadRequest:
+        if "\n" in lines[first] or "\r" in lines[first] or "\0" in lines[first]:
+            raise BadRequest(BARE)
+        raise
     for line in lines[first + 1 :]:
-        name, colon, value = line.partition(":")
-        key = names.get(name)
-        if key is None:
-            if not colon:
-                raise BadRequest("a header line without a colon")
-            key = environ_key(name)
-        elif not colon:
-            raise BadRequest("a header line without a colon")
+        seen = lines_seen.get(line)
+        key, value = seen or header(line)
         if key in env:
-            repeated(key, value.strip(" \t"), env)
+            repeated(key, value, env)
         elif key:
-            env[key] = value.strip(" \t")
+            env[key] = value
     if env["REQUEST_URI"][:1] != "/":
         authority(env)
     if "HTTP_HOST" not in env and env["SERVER_PROTOCOL"] != "HTTP/1.0":
@@ -73,6 +82,24 @@ def head(text, env):
     if "HTTP_EXPECT" in env:
         expects_continue(env)
     return 0, False
+
+
+def header(line):
+    """(environ key, value) of a header line."""
+    if "\n" in line or "\r" in line or "\0" in line:
+        raise BadRequest(BARE)
+    name, colon, value = line.partition(":")
+    if not colon:
+        raise BadRequest("a header line without a colon")
+    key = names.get(name)
+    if key is None:
+        key = environ_key(name)
+    pair = key, value.strip(" \t")
+    if key in COMMON and len(line) <= MAX_LINE:
+        if len(lines_seen) >= MAX_LINES:
+            lines_seen.clear()
+        lines_seen[line] = pair
+    return pair
 
 
 def repeated(key, value, env):
@@ -99,9 +126,7 @@ def request_line(line, env):
         path = other_target(method, target, env)
     if not target.isprintable() and any(c <= " " or c == "\x7f" for c in target):
         raise BadRequest("a control character in the target")
-    query = ""
-    if "?" in path:
-        path, _, query = path.partition("?")
+    path, _, query = path.partition("?")
     if "/." in path:
         path = clean_path(path)
     if "%" in path:

@@ -10,7 +10,7 @@ from os import read, write
 from select import POLLIN, POLLOUT, poll
 from time import monotonic
 
-from _socket import AF_UNIX, SHUT_WR, SOCK_STREAM, socket
+from _socket import AF_INET, AF_UNIX, IPPROTO_TCP, SHUT_WR, SOCK_STREAM, TCP_CORK, socket
 
 from _gowsgi.runtime import log
 
@@ -33,6 +33,10 @@ class InputTimeout(InputError):
 
 class Wire(object):
     """How the connections of one listening socket are read and written."""
+
+    # Accepted connections hold back what does not fill a segment (TCP_CORK, inherited from the listener): an answer that
+    # is written at once goes out together with the end of the stream. Whoever sends a part and waits must uncork first.
+    corked = False
 
     def __init__(self, seconds, kernel_timeouts):
         self.seconds = seconds
@@ -77,6 +81,17 @@ class Wire(object):
             if done == len(data):
                 return
             view = memoryview(data)[done:]
+
+    def uncork(self, fd):
+        """Has each write go out at once from now on (tcp(7), TCP_CORK)."""
+        try:
+            sock = socket(AF_INET, SOCK_STREAM, 0, fd)  # setsockopt(2) does not care which family it is told
+            try:
+                sock.setsockopt(IPPROTO_TCP, TCP_CORK, 0)
+            finally:
+                sock.detach()
+        except OSError:
+            pass  # the connection is broken, which the next write finds
 
     def send_file(self, fd, source, offset, count):
         """Sends count bytes of a regular file from offset; returns what was sent, less only when the file shrank."""

@@ -4,7 +4,9 @@ import os
 import sys
 from _signal import SIG_SETMASK, SIGHUP, SIGINT, SIGTERM, pthread_sigmask, set_wakeup_fd, signal
 
-from _socket import AF_INET, AF_INET6, AF_UNIX, IPPROTO_TCP, SO_RCVTIMEO, SO_SNDTIMEO, SOCK_STREAM, SOL_SOCKET, socket
+from _socket import (
+    AF_INET, AF_INET6, AF_UNIX, IPPROTO_TCP, SO_RCVTIMEO, SO_SNDTIMEO, SOCK_STREAM, SOL_SOCKET, TCP_CORK, socket,
+)  # fmt: skip
 
 from _gowsgi import environ, runtime
 from _gowsgi.core import Core
@@ -41,6 +43,9 @@ class Listener(object):
         self.accept = sock._accept
         self.kernel_timeouts = inherits_timeouts(sock)
         wire = Wire(conf["socket_timeout"], self.kernel_timeouts)
+        if self.kernel_timeouts:  # plain TCP, whose accepted sockets get what is set here
+            wire.corked = listener["proto"] != "http11"
+            sock.setsockopt(IPPROTO_TCP, TCP_CORK, wire.corked)
         base = environ.base(fixed, conf, listener)
         if listener["proto"] == "uwsgi":
             from _gowsgi.packet import PacketProtocol as Protocol
@@ -157,6 +162,7 @@ def serve(rt, watched, stop_read):
             core.log_request = requestlog.choose(conf)
         fixed = environ.objects(rt, core.index)
         listeners = {entry["fd"]: Listener(core, conf, entry, fixed) for entry in conf["sockets"]}
+        core.listeners = listeners  # a socket object that goes with its thread would close the descriptor of all cores
         if core.index:
             import threading
 

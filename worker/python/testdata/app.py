@@ -200,6 +200,26 @@ def locked(environ, start_response):
     return plain(start_response, repr(uwsgi.is_locked()))
 
 
+def drips(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    yield b"first"
+    time.sleep(0.4)
+    yield b"second"
+
+
+def drips_by_write(environ, start_response):
+    write = start_response("200 OK", [("Content-Type", "text/plain")])
+    write(b"first")
+    time.sleep(0.4)
+    return [b"second"]
+
+
+def late_read(environ, start_response):
+    environ["wsgi.input"].read(1)
+    time.sleep(0.4)
+    return plain(start_response, b"first")
+
+
 @atexit.register
 def bye():
     print("exit handler of %d" % uwsgi.worker_id())
