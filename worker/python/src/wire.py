@@ -35,7 +35,7 @@ class Wire(object):
     """How the connections of one listening socket are read and written."""
 
     # Accepted connections hold back what does not fill a segment (TCP_CORK, inherited from the listener): an answer that
-    # is written at once goes out together with the end of the stream. Whoever sends a part and waits must uncork first.
+    # is written at once goes out together with the end of the stream. Who sends a part and waits must uncork first.
     corked = False
 
     def __init__(self, seconds, kernel_timeouts):
