@@ -34,8 +34,8 @@ class InputTimeout(InputError):
 class Wire(object):
     """How the connections of one listening socket are read and written."""
 
-    # Accepted connections hold back what does not fill a segment (TCP_CORK, inherited from the listener): an answer that
-    # is written at once goes out together with the end of the stream. Who sends a part and waits must uncork first.
+    # Accepted connections hold back what does not fill a segment (TCP_CORK, which they have from the listener), so that an
+    # answer that is written at once goes out with the end of the stream. Who sends a part and waits must uncork first.
     corked = False
 
     def __init__(self, seconds, kernel_timeouts):
