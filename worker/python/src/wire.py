@@ -34,7 +34,7 @@ class InputTimeout(InputError):
 class Wire(object):
     """How the connections of one listening socket are read and written."""
 
-    # Accepted connections hold back what does not fill a segment (TCP_CORK, which they have from the listener), so that an
+    # Accepted connections hold back what does not fill a segment (TCP_CORK, which they have from the listener): an
     # answer that is written at once goes out with the end of the stream. Who sends a part and waits must uncork first.
     corked = False
 
