@@ -200,7 +200,7 @@ func (l *loop) feed(ev Event) {
 	for len(l.pending) > 0 && !l.done {
 		next := l.pending[0]
 		l.pending = l.pending[1:]
-		for _, act := range l.machine.handle(next, time.Now()) {
+		for _, act := range l.machine.dispatch(next, time.Now()) {
 			l.do(act)
 		}
 	}

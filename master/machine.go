@@ -53,6 +53,7 @@ type machine struct {
 	phase  phase
 	slots  []slot
 	seq    uint64
+	units  []unit
 
 	zygote      zygoteState
 	zygotePID   int
@@ -264,7 +265,7 @@ func (m *machine) quitZygote(now time.Time) []Action {
 
 // maybeGone ends the master once nothing that it started is left.
 func (m *machine) maybeGone(now time.Time) []Action {
-	if m.phase != leaving || m.zygotePID != 0 || m.zygote == zygoteStarting {
+	if m.phase != leaving || m.zygotePID != 0 || m.zygote == zygoteStarting || !m.unitsGone() {
 		return nil
 	}
 	for i := range m.slots {
@@ -325,6 +326,9 @@ func (m *machine) next() time.Time {
 	}
 	if m.zygote == zygoteQuitting && m.zygotePID != 0 {
 		consider(m.zygoteKill)
+	}
+	for _, u := range m.units {
+		consider(u.next())
 	}
 	for i := range m.slots {
 		s := &m.slots[i]
