@@ -60,6 +60,18 @@ func (p *parent) publish() {
 		}
 	}
 	p.shared.sockets.Store(&list)
+	p.show()
+}
+
+// show writes the status page.
+func (p *parent) show() {
+	if p.status == nil {
+		return
+	}
+	p.warn(p.status.write(Status{
+		Version: p.setup.Version, Stage: p.plan.stage.String(), Asked: p.plan.asked, Settled: p.settled.ticket, Failed: p.settled.failed,
+		Cause: p.settled.text, Leaving: p.plan.leaving, Old: len(p.plan.old),
+	}))
 }
 
 // figures is the source of every view of the figures; it may be called from any goroutine.
@@ -240,8 +252,8 @@ func (l *listener) close(unlink bool) error {
 // cleanUp is the last thing: with vacuum the paths that we made go, and only those.
 func (p *parent) cleanUp() {
 	vacuum := p.newest != nil && p.newest.cfg.Process.Vacuum
-	if p.fifo != nil {
-		p.warn(p.fifo.close())
+	if p.fifos.open != nil {
+		p.warn(p.fifos.open.close())
 	}
 	for _, l := range append(p.sockets, p.endpoints...) {
 		if vacuum && l.place != nil {

@@ -40,6 +40,26 @@ var letters = map[byte]letter{
 // laterLetters are uWSGI's other letters: known, and not done yet.
 const laterLetters = "+-BcCEflLpSwW"
 
+// fifos are the configured ones, of which one is listened to.
+type fifos struct {
+	open *fifo // nil = none
+	id   uint64
+	env  *socketEnv
+	said chan fifoByte
+}
+
+// openFifos listens to the first of the fifos.
+func (p *parent) openFifos() error {
+	names := p.newest.cfg.Reload.Fifos
+	if len(names) == 0 {
+		return nil
+	}
+	p.fifos.env = p.newest.env
+	var err error
+	p.fifos.open, err = openFifo(names[0], p.fifos.env, p.fifos.id, p.fifos.said)
+	return err
+}
+
 // fifo is the one of the master fifos that is listened to.
 type fifo struct {
 	dir  *os.File
@@ -135,28 +155,28 @@ func (p *parent) switchTo(n int) {
 		p.log.Warn().Msgf("There is no master-fifo %d: %d are configured", n, len(names))
 		return
 	}
-	p.fifoID++
-	next, err := openFifo(names[n], p.fifoEnv, p.fifoID, p.fifoBytes)
+	p.fifos.id++
+	next, err := openFifo(names[n], p.fifos.env, p.fifos.id, p.fifos.said)
 	if err != nil {
 		p.log.Error().Msg(err.Error())
 		return
 	}
-	if p.fifo != nil {
-		p.warn(p.fifo.close())
+	if p.fifos.open != nil {
+		p.warn(p.fifos.open.close())
 	}
-	p.fifo = next
+	p.fifos.open = next
 	p.log.Info().Msgf("active master fifo is now %s", names[n])
 }
 
 // fifoSaid carries out one letter.
 func (p *parent) fifoSaid(in fifoByte) {
-	if p.fifo == nil || in.id != p.fifo.id {
+	if p.fifos.open == nil || in.id != p.fifos.open.id {
 		return
 	}
 	if in.err != nil {
 		p.log.Error().Msgf("The master fifo is of no use any more: %v", in.err)
-		p.warn(p.fifo.close())
-		p.fifo = nil
+		p.warn(p.fifos.open.close())
+		p.fifos.open = nil
 		return
 	}
 	if in.b >= '0' && in.b <= '9' {

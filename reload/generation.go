@@ -218,6 +218,7 @@ func (p *parent) dropSockets() {
 
 func (p *parent) count(act actCount) {
 	now := time.Now()
+	p.settled = act
 	if act.failed == "" {
 		p.info.Reloads.Succeeded(now)
 		return

@@ -56,10 +56,9 @@ type parent struct {
 	shared    shared
 	pidfiles  []*pidfile
 	touched   []*touched
-	fifo      *fifo
-	fifoID    uint64
-	fifoEnv   *socketEnv
-	fifoBytes chan fifoByte
+	fifos     fifos
+	status    *statusPage
+	settled   actCount // how the last reload ended
 	code      int
 	done      bool
 }
@@ -87,8 +86,7 @@ func Run(setup Setup) int {
 		who:    who{euid: os.Geteuid(), egid: os.Getegid(), dir: dir},
 		gens:   map[uint64]*generation{},
 		frames: make(chan frame, 16),
-
-		fifoBytes: make(chan fifoByte),
+		fifos:  fifos{said: make(chan fifoByte)},
 	}
 	p.plan.mercy = func() time.Duration { return time.Duration(p.newest.cfg.Process.WorkerReloadMercy) * time.Second }
 	p.plan.exitOnReload = func() bool { return p.newest.cfg.Process.ExitOnReload }
@@ -106,6 +104,10 @@ func (p *parent) prepare() error {
 	if err := jail.SetSubreaper(); err != nil {
 		return err
 	}
+	var err error
+	if p.status, err = newStatusPage(); err != nil {
+		return err
+	}
 	if err := p.runHooks(&snapshot{cfg: p.setup.Config}, hook.Asap); err != nil {
 		return err
 	}
@@ -118,11 +120,8 @@ func (p *parent) prepare() error {
 		return err
 	}
 	p.watchFiles(snap)
-	if len(snap.cfg.Reload.Fifos) > 0 {
-		p.fifoEnv = snap.env
-		if p.fifo, err = openFifo(snap.cfg.Reload.Fifos[0], snap.env, p.fifoID, p.fifoBytes); err != nil {
-			return err
-		}
+	if err := p.openFifos(); err != nil {
+		return err
 	}
 	if err := p.writePidfile(p.newest.cfg.Process.Pidfile); err != nil {
 		return err
@@ -131,8 +130,12 @@ func (p *parent) prepare() error {
 }
 
 func (p *parent) loop() int {
+	// On a channel of its own, so that many ends while the configuration is read cannot push a wish out of the other.
+	children := make(chan os.Signal, 1)
+	signal.Notify(children, unix.SIGCHLD)
+	defer signal.Stop(children)
 	signals := make(chan os.Signal, 64)
-	signal.Notify(signals, unix.SIGCHLD, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM)
+	signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM)
 	// The default action of these would end the process, and an ignored one would be inherited by the app.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM)
 	defer signal.Stop(signals)
@@ -144,11 +147,13 @@ func (p *parent) loop() int {
 	for !p.done {
 		p.arm(wake)
 		select {
+		case <-children:
+			p.reap()
 		case sig := <-signals:
 			p.signalled(sig.(syscall.Signal))
 		case f := <-p.frames:
 			p.received(f)
-		case b := <-p.fifoBytes:
+		case b := <-p.fifos.said:
 			p.fifoSaid(b)
 		case <-look.C:
 			p.lookAtFiles()
@@ -168,14 +173,14 @@ func (p *parent) arm(wake *time.Timer) {
 	wake.Reset(max(time.Until(at), 0))
 }
 
-func (p *parent) signalled(sig syscall.Signal) {
-	if sig == unix.SIGCHLD {
-		jail.Reap(p.reaped)
-		for _, g := range p.gens {
-			p.maybeEnded(g)
-		}
-		return
+func (p *parent) reap() {
+	jail.Reap(p.reaped)
+	for _, g := range p.gens {
+		p.maybeEnded(g)
 	}
+}
+
+func (p *parent) signalled(sig syscall.Signal) {
 	die := p.newest.cfg.Process.DieOnTerm
 	a := verdict.OfSignal(sig, die, os.Getpid() == 1)
 	if a == verdict.Stop || a == verdict.BrutalStop {

@@ -63,6 +63,7 @@ type (
 	actCount  struct { // a reload came to its end
 		failed string // "" = it worked, else the label: config, app, jail, timeout
 		text   string
+		ticket uint64 // the newest wish that this was the answer to
 	}
 	actServing struct{} // the first generation is ready
 	actLog     struct {
@@ -130,6 +131,9 @@ type plan struct {
 	next         *gen   // overlapping
 	old          []*gen // told to leave, the current one serves already
 	again        bool   // a reload was asked for while one was under way
+	asked        uint64 // reloads asked for so far
+	covered      uint64 // how many of them the newest reading of the configuration answers
+	leaving      string // why the whole ends, for whoever asks
 	reloading    bool   // the generation that starts does so for a reload
 	served       bool   // some generation has been ready
 	brutal       bool   // stopping
@@ -146,7 +150,7 @@ func (p *plan) handle(ev event, now time.Time) []action {
 	case evBoot:
 		return p.start(now)
 	case evAsked:
-		return p.asked(ev.action, now)
+		return p.wish(ev.action, now)
 	case evLoaded:
 		return p.loaded(ev, now)
 	case evNotStarted:
@@ -170,7 +174,7 @@ func (p *plan) start(now time.Time) []action {
 	return []action{actStart{p.last}}
 }
 
-func (p *plan) asked(a verdict.Action, now time.Time) []action {
+func (p *plan) wish(a verdict.Action, now time.Time) []action {
 	switch a {
 	case verdict.Stop, verdict.BrutalStop:
 		return p.stop(a == verdict.BrutalStop, now)
@@ -184,9 +188,11 @@ func (p *plan) asked(a verdict.Action, now time.Time) []action {
 // and reloads that come faster than the app starts cannot keep it from ever starting. An app that hangs while it is
 // imported must not make the reload wait for ever: see woke.
 func (p *plan) reload(brutal bool, now time.Time) []action {
-	switch p.stage {
-	case stopping:
+	if p.stage == stopping {
 		return nil
+	}
+	p.asked++
+	switch p.stage {
 	case starting:
 		if now.Sub(p.current.started) < startPatience {
 			p.again = true
@@ -194,21 +200,34 @@ func (p *plan) reload(brutal bool, now time.Time) []action {
 		}
 	case draining, overlapping:
 		if brutal && p.stage == draining {
+			p.covered = p.asked // it only hurries what is under way
 			return p.leave(p.current, true, now)
 		}
 		p.again = true
 		return []action{actLog{text: "Reload asked for while one is under way: it follows"}}
 	}
 	if p.exitOnReload() {
+		p.leaving = exitOnReload
 		return append([]action{actLog{text: "exit-on-reload: leaving instead of reloading"}}, p.stop(brutal, now)...)
 	}
 	p.brutal = brutal
+	return p.load()
+}
+
+// exitOnReload is the reason to leave that counts as a reload done.
+const exitOnReload = "exit-on-reload"
+
+// load reads everything again, which answers every wish so far.
+func (p *plan) load() []action {
+	p.covered = p.asked
 	return []action{actLoad{}}
 }
 
+func (p *plan) count(failed, text string) action { return actCount{failed, text, p.covered} }
+
 func (p *plan) loaded(ev evLoaded, now time.Time) []action {
 	if ev.err != nil {
-		return []action{actCount{failed: "config", text: ev.err.Error()}}
+		return []action{p.count("config", ev.err.Error())}
 	}
 	p.reloading = true
 	switch {
@@ -264,7 +283,7 @@ func (p *plan) giveUp(reason, text string) []action {
 	p.stage = serving
 	p.reloading = false
 	acts := []action{
-		actCount{failed: reason, text: text},
+		p.count(reason, text),
 		actLog{bad: true, text: fmt.Sprintf("Reload abandoned, the old stack serves on: %s", text)},
 		actKill{g.id}, actRevert{},
 	}
@@ -277,7 +296,7 @@ func (p *plan) followUp() []action {
 	}
 	p.again = false
 	p.brutal = false
-	return []action{actLoad{}}
+	return p.load()
 }
 
 func (p *plan) ready(id uint64, now time.Time) []action {
@@ -300,11 +319,11 @@ func (p *plan) ready(id uint64, now time.Time) []action {
 	}
 	if p.reloading {
 		p.reloading = false
-		count := actCount{}
+		reason := ""
 		if g.appError != "" {
-			count = actCount{failed: "app", text: g.appError}
+			reason = "app"
 		}
-		acts = append(acts, count)
+		acts = append(acts, p.count(reason, g.appError))
 	}
 	return append(acts, p.followUp()...)
 }

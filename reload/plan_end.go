@@ -51,7 +51,7 @@ func (p *plan) lost(v verdict.Verdict, now time.Time) []action {
 		if v.Code == verdict.FailedApp {
 			reason, why = "app", g.appError
 		}
-		acts = append(acts, actCount{failed: reason, text: why}, actRevert{})
+		acts = append(acts, p.count(reason, why), actRevert{})
 	}
 	if v.Exit {
 		p.code = v.Code

@@ -51,7 +51,7 @@ func carryOut(cfg *config.Config, stdout, stderr io.Writer) (code int, done bool
 		}
 		fmt.Fprint(stdout, text)
 	case config.ActionSignal:
-		if err := signalPidfile(a.Pidfile, a.Signal); err != nil {
+		if err := signalPidfile(a.Pidfile, a.Signal, stderr); err != nil {
 			fmt.Fprintln(stderr, err)
 			return verdict.Init, true
 		}
@@ -79,23 +79,43 @@ func jailCheck(stdout io.Writer) int {
 	return code
 }
 
-// signalPidfile sends a signal to the process whose pid is in a file. A file that holds anything but one positive number
-// is refused: uWSGI reads it as 0 and signals the caller's own process group.
-func signalPidfile(name, signal string) error {
+// signalPidfile sends a signal to the process whose pid is in a file and, for a reload and a stop, waits for what comes of it.
+func signalPidfile(name, signal string, stderr io.Writer) error {
+	pid, err := readPidfile(name)
+	if err != nil {
+		return err
+	}
+	switch signal {
+	case "HUP":
+		var known bool
+		if known, err = reload.Reload(pid); err == nil && !known {
+			fmt.Fprintf(stderr, "asked pid %d to reload; what comes of it is in its log, as it is no gowsgi parent\n", pid)
+		}
+	case "INT":
+		err = reload.Stop(pid)
+	default:
+		sig := unix.SignalNum("SIG" + signal)
+		if sig == 0 {
+			return fmt.Errorf("cannot send signal %q: no such signal", signal)
+		}
+		err = reload.Signal(pid, sig)
+	}
+	if err != nil {
+		return fmt.Errorf("%w (pid from %s)", err, name)
+	}
+	return nil
+}
+
+// readPidfile refuses a file that holds anything but one positive number: uWSGI reads it as 0 and signals the caller's own
+// process group.
+func readPidfile(name string) (int, error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
-		return fmt.Errorf("cannot read pidfile: %w", err)
+		return 0, fmt.Errorf("cannot read pidfile: %w", err)
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	if err != nil || pid < 1 {
-		return fmt.Errorf("cannot use pidfile %s: %.40q is not a pid", name, strings.TrimSpace(string(text)))
+		return 0, fmt.Errorf("cannot use pidfile %s: %.40q is not a pid", name, strings.TrimSpace(string(text)))
 	}
-	sig := unix.SignalNum("SIG" + signal)
-	if sig == 0 {
-		return fmt.Errorf("cannot send signal %q: no such signal", signal)
-	}
-	if err := unix.Kill(pid, sig); err != nil {
-		return fmt.Errorf("cannot send SIG%s to pid %d (from %s): %w", signal, pid, name, err)
-	}
-	return nil
+	return pid, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -44,7 +45,7 @@ func TestSignalPidfile(t *testing.T) {
 		if err := os.WriteFile(file, []byte(tt.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		err := signalPidfile(file, tt.signal)
+		err := signalPidfile(file, tt.signal, io.Discard)
 		if (err == nil) != (tt.bad == "") || (err != nil && !strings.Contains(err.Error(), tt.bad)) {
 			t.Errorf("pidfile %q, signal %s: %v, want %q", tt.text, tt.signal, err, tt.bad)
 		}
@@ -54,7 +55,7 @@ func TestSignalPidfile(t *testing.T) {
 	case <-time.After(5 * time.Second):
 		t.Error("the signal did not arrive")
 	}
-	if err := signalPidfile(file+".missing", "HUP"); err == nil {
+	if err := signalPidfile(file+".missing", "HUP", io.Discard); err == nil {
 		t.Error("a missing pidfile is no error")
 	}
 }
