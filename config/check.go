@@ -56,7 +56,12 @@ func with(names ...string) func(*Config, func(string) bool) bool {
 var rules = []rule{
 	{"namespace", with("pivot_root"), SeverityError, "namespace and pivot_root both make the root", "keep one"},
 	{"namespace", with("chroot"), SeverityError, "namespace and chroot both make the root", "keep one"},
-	{"namespace", with("unshare"), SeverityError, "namespace makes its own namespaces, unshare would make them again", "keep one"},
+	{"unshare", func(c *Config, _ func(string) bool) bool {
+		return c.Jail.Namespace != "" && c.Isolation.unsharesOf("mount", "pid", "uts", "ipc")
+	}, SeverityWarning,
+		"namespace makes the mount, pid, uts and ipc namespaces already: each is made once", "name only user, net, cgroup and time beside namespace"},
+	{"jail-net", func(c *Config, _ func(string) bool) bool { return c.Confine.Veth != nil && c.Reload.Overlap }, SeverityError,
+		"reload-overlap has two jails at once, and one pair of interfaces with one address cannot be in both", "leave out reload-overlap"},
 	{"threads", with("gevent"), SeverityError, "threads and gevent exclude each other", "keep one"},
 	{"threads", with("async"), SeverityError, "threads and async exclude each other", "keep one"},
 	{"namespace-keep-mount", func(c *Config, _ func(string) bool) bool { return c.Jail.Namespace == "" }, SeverityError,

@@ -175,6 +175,11 @@ func (i *Isolation) addUnshare(v *value) error {
 	return nil
 }
 
+// unsharesOf tells whether one of these kinds is asked for by unshare.
+func (i *Isolation) unsharesOf(kinds ...string) bool {
+	return slices.ContainsFunc(i.Unshare, func(kind string) bool { return slices.Contains(kinds, kind) })
+}
+
 func (i *Isolation) setPivot(v *value) error {
 	f := strings.Fields(v.tidy())
 	if len(f) != 2 || !strings.HasPrefix(f[0], "/") || !strings.HasPrefix(f[1], "/") {

@@ -202,11 +202,11 @@ func TestUnsupported(t *testing.T) {
 
 func TestRules(t *testing.T) {
 	for text, want := range map[string]string{
-		"threads = 2\ngevent = 100":                    "threads and gevent exclude each other",
-		"namespace = /a\npivot_root = /a /a/b":         "both make the root",
-		"socket = :80\nhttp-socket = :80":              "the address is bound already at a.ini:2",
-		"namespace = /a\nunshare = fs":                 "would make them again",
-		"namespace-keep-mount = /x\nnamespace-net = 1": "no jail to keep a mount in",
+		"threads = 2\ngevent = 100":                                                     "threads and gevent exclude each other",
+		"namespace = /a\npivot_root = /a /a/b":                                          "both make the root",
+		"socket = :80\nhttp-socket = :80":                                               "the address is bound already at a.ini:2",
+		"namespace = /a\nreload-overlap = true\njail-net = veth:a,10.0.0.2/24,10.0.0.1": "two jails at once",
+		"namespace-keep-mount = /x\nnamespace-net = 1":                                  "no jail to keep a mount in",
 	} {
 		_, err := loadWith(map[string]string{"/site/a.ini": "[uwsgi]\n" + text + "\n"}, "--ini", "a.ini")
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -214,6 +214,16 @@ func TestRules(t *testing.T) {
 		}
 	}
 	mustLoad(t, map[string]string{"/site/a.ini": "[uwsgi]\nsocket = :0\nsocket = :0\nsocket = /a.sock\n"}, "--ini", "a.ini")
+}
+
+// Namespaces beside those of namespace are made too; a repeat is told and does no harm.
+func TestUnshareBesideNamespace(t *testing.T) {
+	for names, warnings := range map[string]int{"user,net,cgroup,time": 0, "fs,net": 1} {
+		c := mustLoad(t, map[string]string{"/site/a.ini": "[uwsgi]\nnamespace = /a\nunshare = " + names + "\n"}, "--ini", "a.ini")
+		if len(c.Warnings) != warnings || !c.Isolation.unsharesOf("net") {
+			t.Errorf("%s: %v, warnings %v", names, c.Isolation.Unshare, c.Warnings)
+		}
+	}
 }
 
 func TestFallbackConfig(t *testing.T) {

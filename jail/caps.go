@@ -43,10 +43,22 @@ func capSet(names []string) (uint64, error) {
 
 // keptCaps are the capabilities after the drop: those asked for, else none with another uid and rootCaps for a jail that stays root.
 func (s *Spec) keptCaps() (uint64, error) {
-	if len(s.Caps) == 0 && (s.Creds.UID == "" || s.Creds.UID == "0" || s.Creds.UID == "root") {
+	if len(s.Caps) == 0 && s.staysRoot() {
 		return rootCaps, nil
 	}
 	return capSet(s.Caps)
+}
+
+// staysRoot tells whether the app will be uid 0 of the jail. In a user namespace a process that is told nothing is uid 0 if that is mapped;
+// the user of a host root is mapped to itself.
+func (s *Spec) staysRoot() bool {
+	if s.Creds.UID != "" {
+		return s.Creds.UID == "0" || s.Creds.UID == "root"
+	}
+	if s.MapsByHelper {
+		return s.UIDMap[0].Inside == 0
+	}
+	return !s.has(NSUser) || mapsInside(s.UIDMap, 0)
 }
 
 // setupCaps are the capabilities the steps of entering need.

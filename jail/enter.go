@@ -54,7 +54,7 @@ type entry struct {
 	mounted []expected
 	ids     ids
 	mask    int    // the umask the process came with
-	hooked  bool   // hooks have run: the mounts are no longer those of the steps alone
+	hooked  bool   // hooks have run: mounts and hostname are no longer those of the steps alone
 	proc    procfs // of the root the process came with, for a root that has none of its own
 	audit   Audit
 }

@@ -1,6 +1,7 @@
 package jail
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -8,11 +9,11 @@ import (
 	"gowsgi/jail/hook"
 )
 
-// runHooks runs the hooks of a phase, the first that fails ends it. The mount table is compared before the first one: afterwards it is what
-// the hooks made of it.
+// runHooks runs the hooks of a phase, the first that fails ends it. The mount table and the hostname are compared before the first one:
+// afterwards they are what the hooks made of them.
 func (e *entry) runHooks(p hook.Phase) error {
 	if !e.hooked {
-		if err := e.checkMounts(); err != nil {
+		if err := errors.Join(e.checkMounts(), e.checkHostname()); err != nil {
 			return err
 		}
 		e.hooked = true

@@ -106,6 +106,16 @@ func TestHookOrderAndFailure(t *testing.T) {
 	}
 }
 
+// The hostname is compared before the hooks, which may change it.
+func TestHookSetsHostname(t *testing.T) {
+	needRoot(t)
+	spec := fullSpec(newRootfs(t))
+	spec.Hooks = hooks(t, "as-root hostname:other")
+	if j := mustStart(t, spec); j.audit.Hostname != "other" {
+		t.Errorf("audit says %+v", j.audit)
+	}
+}
+
 func TestChroot(t *testing.T) {
 	needRoot(t)
 	root := newRootfs(t)

@@ -114,7 +114,7 @@ func TestUserHostRoot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if j.audit.UID != 4242 || j.audit.GID != 4343 || j.audit.Capabilities != 0 || !j.audit.NoNewPrivs {
+	if j.audit.UID != 4242 || j.audit.GID != 4343 || j.audit.Capabilities != 0 || j.audit.Bounding != 0 || !j.audit.NoNewPrivs {
 		t.Errorf("audit says %+v", j.audit)
 	}
 	for what, want := range map[string]string{"pid": "1", "read " + app + "/app.py": "app", "write /tmp/new": "ok", "call mount": "EPERM"} {

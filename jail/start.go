@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,6 +30,7 @@ type Command struct {
 	Env        []string            // the whole environment
 	PostJail   func(pid int) error // after the clone, before the process does anything; its error ends the start. nil: none
 	Join       []*os.File          // namespaces of another jail to start in, before those of the spec are made (ReceiveNamespaces)
+	Patience   time.Duration       // how long an interface of the name may still be there: that of a jail which is being torn down
 }
 
 // Process is a started master, seen from the parent.
@@ -105,7 +107,7 @@ func Start(c Command) (*Process, error) {
 		return nil, err
 	}
 	p.Spec = spec
-	if err := p.release(payload, c.PostJail); err != nil {
+	if err := p.release(payload, &c); err != nil {
 		p.end()
 		return nil, err
 	}
@@ -114,7 +116,7 @@ func Start(c Command) (*Process, error) {
 
 // release does to the child what can be done to a running process only, and then sends it the boot, for which it waits before it does
 // anything.
-func (p *Process) release(payload json.RawMessage, postJail func(pid int) error) error {
+func (p *Process) release(payload json.RawMessage, c *Command) error {
 	if err := p.Spec.writeMaps(p.PID); err != nil {
 		return newStepError(Step{Name: "id-maps"}, err)
 	}
@@ -123,12 +125,12 @@ func (p *Process) release(payload json.RawMessage, postJail func(pid int) error)
 	}
 	if v := p.Spec.Veth; v != nil {
 		var err error
-		if p.link, err = v.create(p.PID); err != nil {
+		if p.link, err = v.createIn(p.PID, c.Patience); err != nil {
 			return newStepError(Step{Name: "veth", Arg: v.Name}, err)
 		}
 	}
-	if postJail != nil {
-		if err := postJail(p.PID); err != nil {
+	if c.PostJail != nil {
+		if err := c.PostJail(p.PID); err != nil {
 			return newStepError(Step{Name: "post-jail"}, err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -144,6 +145,16 @@ func (n *netlink) address(index uint32, a netip.Addr, bits int) error {
 		head.Flags = unix.IFA_F_NODAD
 	}
 	return n.do(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, bytesOf(head), attr(unix.IFA_LOCAL, a.AsSlice()), attr(unix.IFA_ADDRESS, a.AsSlice()))
+}
+
+// createIn waits for a pair of the same name to go, as that of a jail whose parent was killed a moment ago does.
+func (v *Veth) createIn(pid int, patience time.Duration) (uint32, error) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		link, err := v.create(pid)
+		if !errors.Is(err, unix.EEXIST) || time.Now().After(deadline) {
+			return link, err
+		}
+	}
 }
 
 // create is the parent half: it makes the pair with one end in the child's network namespace and gives the host's end its address. The

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -54,7 +55,17 @@ func vethPair(t *testing.T, address, gateway string) {
 	}
 	spec.Fault = "audit"
 	failsAt(t, spec, "veth", "there is one")
-	j.end()
+	// A start has patience with an interface that is about to go.
+	spec.Fault = ""
+	go func() {
+		time.Sleep(50 * time.Millisecond)
+		j.end()
+	}()
+	next, err := Start(Command{Spec: spec, Role: testRole, Payload: []string{}, Patience: 5 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next.end()
 	if _, err := interfaceIndex(spec.Veth.Name); err == nil {
 		t.Error("the interface is still there")
 	}

@@ -342,6 +342,17 @@ func rootOf(spec *jail.Spec) string {
 	return spec.Chroot
 }
 
+// startup is how long a start waits for what the jail of a parent that was killed a moment ago still holds: addresses, an interface.
+const startup = time.Second
+
+// patience is none once something serves: then nothing may hold the owner up.
+func (p *parent) patience() time.Duration {
+	if p.plan.served {
+		return 0
+	}
+	return startup
+}
+
 // listen finds the socket among those that are bound, or binds it.
 func (p *parent) listen(addr string, env *socketEnv) (*listener, error) {
 	key := socketKey(addr, env)
@@ -352,6 +363,9 @@ func (p *parent) listen(addr string, env *socketEnv) (*listener, error) {
 		}
 	}
 	l, err := bind(addr, env)
+	for deadline := time.Now().Add(p.patience()); errors.Is(err, unix.EADDRINUSE) && time.Now().Before(deadline); l, err = bind(addr, env) {
+		time.Sleep(10 * time.Millisecond)
+	}
 	if err != nil {
 		return nil, err
 	}
