@@ -133,6 +133,7 @@ func defaults() *Config {
 		Process:  Process{Processes: 1, Threads: 1, Master: true, WorkerReloadMercy: 60},
 		Life:     Life{MinLifetime: defaultMinLifetime},
 		Protocol: Protocol{BufferSize: 4096},
+		Stats:    defaultStats(),
 	}
 }
 

@@ -9,6 +9,7 @@ func NewDocument(snap Snapshot, info Info) *Document {
 		UID:               info.UID,
 		GID:               info.GID,
 		CWD:               info.CWD,
+		Metrics:           info.metrics(&snap),
 		Locks:             make([]map[string]int, 0, len(info.Locks)),
 		Sockets:           make([]SocketDoc, 0, len(info.Sockets)),
 		Workers:           make([]WorkerDoc, 0, len(snap.Workers)),

@@ -23,10 +23,15 @@ type Info struct {
 	Jail           json.RawMessage // what the newest jail turned out to be, compared with what was asked for; nil: none stands
 	QueueErrors    uint64          // times a listen queue was found full
 
-	Locks    []LockInfo
-	Daemons  []DaemonInfo
-	Spoolers []SpoolerInfo
-	Crons    []CronInfo
+	MetricsOn     bool // enable-metrics
+	MetricsNoCore bool // metrics-no-cores
+	Custom        MetricList
+
+	UserLocks int // how many Locks to ask for
+	Locks     []LockInfo
+	Daemons   []DaemonInfo
+	Spoolers  []SpoolerInfo
+	Crons     []CronInfo
 }
 
 // SocketInfo is one listening socket.
@@ -181,4 +186,12 @@ func (b *BuildTimes) Cumulative() map[float64]uint64 {
 		all[bound] = sum
 	}
 	return all
+}
+
+// metrics returns uWSGI's metrics, its own and the configured ones, or none when they are not enabled.
+func (i *Info) metrics(snap *Snapshot) MetricList {
+	if !i.MetricsOn {
+		return nil
+	}
+	return append(BuiltinMetrics(snap, i, i.MetricsNoCore), i.Custom...)
 }

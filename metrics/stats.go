@@ -21,6 +21,7 @@ type Document struct {
 	CWD               string           `json:"cwd"`
 	Daemons           []DaemonDoc      `json:"daemons,omitempty"`
 	Locks             []map[string]int `json:"locks"`
+	Metrics           MetricList       `json:"metrics,omitempty"` // with enable-metrics
 	Sockets           []SocketDoc      `json:"sockets"`
 	Workers           []WorkerDoc      `json:"workers"`
 	Spoolers          []SpoolerDoc     `json:"spoolers,omitempty"`
@@ -161,10 +162,11 @@ type GowsgiWorkerDoc struct {
 	Deaths     map[string]int64 `json:"deaths"`
 }
 
-// StatsOptions says how the document is shown: stats-minified and stats-no-cores.
+// StatsOptions says how the document is shown: stats-minified, stats-no-cores and stats-no-metrics.
 type StatsOptions struct {
-	Minified bool
-	NoCores  bool
+	Minified  bool
+	NoCores   bool
+	NoMetrics bool
 }
 
 // Stats returns the stats server's JSON document, indented with tabs as uWSGI's unless minified.
@@ -174,6 +176,9 @@ func Stats(snap Snapshot, info Info, opt StatsOptions) []byte {
 		for i := range doc.Workers {
 			doc.Workers[i].Cores = nil
 		}
+	}
+	if opt.NoMetrics {
+		doc.Metrics = nil
 	}
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)

@@ -152,7 +152,7 @@ func realStats(t *testing.T) []byte {
 	var log bytes.Buffer
 	cmd := exec.Command("uwsgi", "--plugin", "python3", "--master", "--need-app", "--http-socket", "http", "--stats", "stats",
 		"--wsgi-file", "app.py", "--processes", "2", "--cheaper", "1", "--threads", "2", "--attach-daemon", "sleep 100",
-		"--cron", "1 2 3 4 5 true", "--spooler", "spool")
+		"--cron", "1 2 3 4 5 true", "--spooler", "spool", "--enable-metrics", "--metric", "name=mine,type=gauge,oid=100.1")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &log, &log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -213,6 +213,17 @@ func TestStructureIsRealUWSGIs(t *testing.T) {
 	if doc.Gowsgi != nil || len(doc.Workers) != 2 || doc.Workers[0].PID == 0 || doc.Workers[0].Status != "busy" {
 		t.Errorf("decoded as %+v", doc)
 	}
+	snap, info := fullFigures(t)
+	ours := info.metrics(&snap)
+	if len(ours) != len(doc.Metrics) {
+		t.Fatalf("uWSGI has %d metrics, we have %d", len(doc.Metrics), len(ours))
+	}
+	for i, m := range doc.Metrics {
+		m.Value = ours[i].Value
+		if m != ours[i] {
+			t.Errorf("metric %d is %+v, uWSGI's is %+v", i, ours[i], m)
+		}
+	}
 	if lines := RenderTop(nil, doc, TopOptions{Width: 100}); !strings.Contains(strings.Join(lines, "\n"), "busy") {
 		t.Errorf("the real document is shown as %q", lines)
 	}
@@ -228,6 +239,7 @@ func fullFigures(t *testing.T) (Snapshot, Info) {
 	var s Store
 	s.Add(b)
 	info := Info{
+		MetricsOn: true, Custom: MetricList{{Name: "mine", OID: "100.1", Kind: KindGauge}},
 		Version: "0.1", PID: 1, UID: 33, GID: 33, CWD: "/srv", Start: time.Now(), Wanted: 2,
 		Sockets:  []SocketInfo{{Name: "127.0.0.1:3031", Proto: "uwsgi", Queue: Queue{Length: 3, Max: 100}}},
 		Apps:     []AppInfo{{Mountpoint: "", StartupTime: 1}},

@@ -102,6 +102,7 @@ type Worker struct {
 type CoreView struct {
 	ID          int
 	Requests    uint64
+	Exceptions  uint64
 	WriteErrors uint64
 	ReadErrors  uint64
 	InRequest   bool
@@ -135,7 +136,7 @@ func (w *Worker) identify(l *liveBoard, i int, counts *slotCounts, now clocks) {
 	var sum, used uint64
 	for j, c := range l.cores[i] {
 		n := counts.cores[j]
-		v := CoreView{ID: j, Requests: n.requests, WriteErrors: n.writeErrors, ReadErrors: n.readErrors}
+		v := CoreView{ID: j, Requests: n.requests, Exceptions: n.exceptions, WriteErrors: n.writeErrors, ReadErrors: n.readErrors}
 		if hasProcess(w.State) {
 			w.Accepting = w.Accepting || c.Accepting
 			v.InRequest = c.InRequest

@@ -51,6 +51,10 @@ func (p *parent) publish() {
 	if p.newest != nil {
 		info.UID, info.GID = max(p.newest.uid, info.UID), max(p.newest.gid, info.GID)
 	}
+	if p.newest != nil {
+		info.MetricsOn, info.MetricsNoCore = p.newest.cfg.Stats.Metrics(), p.newest.cfg.Stats.MetricsNoCores
+		info.UserLocks = userLocks(p.newest.cfg)
+	}
 	info.Apps = []metrics.AppInfo{{ID: 0, Mountpoint: "", Chdir: ""}}
 	p.shared.info.Store(&info)
 	var list []watched
@@ -85,7 +89,21 @@ func (p *parent) figures() (metrics.Snapshot, metrics.Info) {
 			info.Sockets = append(info.Sockets, w.measure())
 		}
 	}
+	info.Locks = p.store.Locks(info.UserLocks)
 	return p.store.Snapshot(), info
+}
+
+// userLocks is how many locks apps have: one, and those of the option locks.
+func userLocks(cfg *config.Config) int {
+	n := 1
+	for _, e := range cfg.Entries {
+		if e.Key == "locks" {
+			if more, err := strconv.Atoi(e.Value); err == nil && more > 0 {
+				n = 1 + more
+			}
+		}
+	}
+	return n
 }
 
 // measure asks the kernel for the queue; a listener that was closed meanwhile has none.
@@ -107,15 +125,15 @@ func (w watched) measure() metrics.SocketInfo {
 func (p *parent) openEndpoints() error {
 	cfg := p.newest.cfg
 	p.publish()
-	if addr := cfg.Stats.Stats; addr != "" {
+	opts := statsOptions(&cfg.Stats)
+	doc := func() []byte {
+		snap, info := p.figures()
+		return metrics.Stats(snap, info, opts)
+	}
+	for _, addr := range cfg.Stats.Stats {
 		l, name, err := p.endpoint(addr, cfg)
 		if err != nil {
 			return err
-		}
-		opts := metrics.StatsOptions{Minified: cfg.Stats.Minified, NoCores: cfg.Stats.NoCores}
-		doc := func() []byte {
-			snap, info := p.figures()
-			return metrics.Stats(snap, info, opts)
 		}
 		go func() { p.serveFailed("stats", metrics.ServeStats(l, doc, cfg.Stats.HTTP)) }()
 		p.log.Info().Msgf("*** Stats server enabled on %s ***", name)
@@ -132,7 +150,12 @@ func (p *parent) openEndpoints() error {
 		go func() { p.serveFailed("prometheus", metrics.ServePrometheus(l, metrics.Handler(reg))) }()
 		p.log.Info().Msgf("Prometheus metrics on %s", name)
 	}
+	p.startPushing()
 	return p.openSetns(cfg)
+}
+
+func statsOptions(s *config.Stats) metrics.StatsOptions {
+	return metrics.StatsOptions{Minified: s.Minified, NoCores: s.NoCores, NoMetrics: s.NoMetrics}
 }
 
 // openSetns binds the setns-socket: uWSGI's name and wire form, mode 0600.

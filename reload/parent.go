@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -54,6 +55,7 @@ type parent struct {
 	store     metrics.Store
 	info      metrics.Info
 	shared    shared
+	pushing   pushing
 	pidfiles  []*pidfile
 	touched   []*touched
 	fifos     fifos
@@ -231,6 +233,7 @@ func (p *parent) do(act action) {
 		if p.serving != nil {
 			p.newest = p.serving
 			p.watchFiles(p.newest)
+			p.startPushing()
 		}
 		p.dropSockets()
 	case actCount:
@@ -270,6 +273,7 @@ func (p *parent) reloadConfig() event {
 	}
 	p.newest = snap
 	p.watchFiles(snap)
+	p.startPushing()
 	return evLoaded{overlap: cfg.Reload.Overlap}
 }
 
@@ -281,7 +285,7 @@ func unchangeable(old, next *config.Config) []string {
 			texts = append(texts, fmt.Sprintf("A reload does not change %s (%q to %q): stop and start for it", name, was, is))
 		}
 	}
-	say("stats", old.Stats.Stats, next.Stats.Stats)
+	say("stats", strings.Join(old.Stats.Stats, ", "), strings.Join(next.Stats.Stats, ", "))
 	say("prometheus", old.Stats.Prometheus, next.Stats.Prometheus)
 	say("pidfile", old.Process.Pidfile, next.Process.Pidfile)
 	say("logto", old.Log.File, next.Log.File)
