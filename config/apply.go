@@ -18,10 +18,10 @@ func (l *loader) apply() *Config {
 			l.applyOne(e, setters)
 		}
 	}
-	c.Sockets.setProtocols(protocol)
+	l.finishSockets(c, protocol)
 	c.Jail.setTargets()
 	c.Process.DieOnTerm = c.Process.DieOnTerm || c.Isolation.TermStops
-	c.Entries, c.Files, c.Prints, c.Action = l.entries, l.files, l.prints, l.action
+	c.Entries, c.Files, c.Prints, c.Action = l.entries, l.files, append(l.prints, c.Sockets.notice()...), l.action
 	if c.Action.Kind == ActionRun && c.Log.ShowConfig {
 		c.Action.Kind = ActionShowConfig
 	}
@@ -100,19 +100,24 @@ func (l *loader) unknown(e Entry) {
 	message, hint := "unknown option", hintFor(e.Key)
 	if first, _, ok := strings.Cut(e.Key, " "); ok {
 		if _, isOption := table().byName[strings.TrimRight(first, ":")]; isOption {
-			hint = "write " + strings.TrimRight(first, ":") + " = " + strings.TrimSpace(e.Key[len(first):])
+			hint = "write " + strings.TrimRight(first, ":") + " = ..."
 		}
 	}
 	if strings.HasPrefix(e.Key, "<<<<<<<") || strings.HasPrefix(e.Key, ">>>>>>>") || e.Key == "" && strings.HasPrefix(e.Value, "======") {
 		message, hint = "a merge conflict was left in the file", "both sides are read"
 	}
+	used := l.used[e.Key]
+	e.Value = "" // whatever it is, it was not written for a log
+	if word, _, ok := strings.Cut(e.Key, " "); ok && message == "unknown option" {
+		e.Key = word + " ..."
+	}
 	switch {
 	case l.strict:
-		if l.used[e.Key] {
-			hint = "with strict, write set-placeholder = " + e.Key + "=" + shorten(e.Value)
+		if used {
+			hint = "with strict, write set-placeholder = " + e.Key + "=..."
 		}
 		l.report.add(SeverityError, e, message+", and strict is set", hint)
-	case !l.used[e.Key]:
+	case !used:
 		l.report.add(SeverityWarning, e, message+": ignored", hint)
 	}
 }

@@ -49,19 +49,23 @@ const (
 	ActionJailCheck              // print what this machine allows and exit: 0 when a jail for every user works
 	ActionSignal                 // send Signal to the pid in Pidfile and exit
 	ActionExit                   // exit with Code
+	ActionGet                    // print Get of each of Names and exit 0
+	ActionDumpOptions            // print OptionNames, one a line, and exit 0
+	ActionList                   // print Listing of each of Names and exit 0
 )
 
 // Action is what the command line asks for, with its operands.
 type Action struct {
 	Kind    ActionKind `json:"kind"`
 	Name    string     `json:"name,omitempty"`    // ActionExplain: option, ActionCompletion: shell
+	Names   []string   `json:"names,omitempty"`   // ActionGet: keys, ActionList: options
 	Pidfile string     `json:"pidfile,omitempty"` // ActionSignal
 	Signal  string     `json:"signal,omitempty"`  // ActionSignal: HUP, INT or TSTP
 	Code    int        `json:"code,omitempty"`    // ActionExit
 }
 
-// Options is the world that Load may look at. A nil function means the operating system's own, except for Exec, Fetch and ReadFD: what
-// they would do is refused when they are nil.
+// Options is the world that Load may look at. A nil function means the operating system's own, except for Exec, Fetch, Lookup and
+// ReadFD: what they would do is refused when they are nil.
 type Options struct {
 	Args     []string // without the program's name
 	Env      []string // NAME=value
@@ -76,9 +80,10 @@ type Options struct {
 	ReadFile func(path string) ([]byte, error)
 	Stat     func(path string) (fs.FileInfo, error)
 	Glob     func(pattern string) ([]string, error)
-	ReadFD   func(fd int) ([]byte, error)     // fd://N
-	Exec     func(cmd string) ([]byte, error) // exec://cmd: standard output of /bin/sh -c cmd
-	Fetch    func(url string) ([]byte, error) // http://...
+	ReadFD   func(fd int) ([]byte, error)        // fd://N
+	Exec     func(cmd string) ([]byte, error)    // exec://cmd: standard output of /bin/sh -c cmd
+	Fetch    func(url string) ([]byte, error)    // http://...
+	Lookup   func(host string) ([]string, error) // addresses of a host, for resolve
 }
 
 func (o *Options) fill() {
@@ -179,6 +184,9 @@ func (l *loader) once() (*Config, error) {
 		return &Config{Action: l.action}, nil
 	}
 	l.resolveAll()
+	if l.action.Kind == ActionGet && len(l.errors) == 0 {
+		return &Config{Action: l.action, Entries: l.entries}, nil // what becomes of the settings is not asked
+	}
 	c := l.apply()
 	if !c.Action.looksAway() {
 		l.check(c)
@@ -195,7 +203,7 @@ func (l *loader) once() (*Config, error) {
 // looksAway reports actions that do not depend on the settings, so that errors in them do not matter.
 func (a Action) looksAway() bool {
 	switch a.Kind {
-	case ActionSignal, ActionVersion, ActionExit, ActionExplain, ActionCompletion:
+	case ActionSignal, ActionVersion, ActionExit, ActionExplain, ActionCompletion, ActionDumpOptions, ActionList:
 		return true
 	}
 	return false

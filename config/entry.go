@@ -178,7 +178,7 @@ type report struct {
 }
 
 func (r *report) add(s Severity, e Entry, message, hint string) {
-	d := Diagnostic{Severity: s, Pos: e.Pos, Key: e.Key, Value: e.Value, Message: message, Hint: hint}
+	d := Diagnostic{Severity: s, Pos: e.Pos, Key: e.Key, Value: e.shareable(), Message: message, Hint: hint}
 	list := &r.errors
 	switch s {
 	case SeverityNote:
@@ -192,6 +192,17 @@ func (r *report) add(s Severity, e Entry, message, hint string) {
 	case n == maxFindings:
 		*list = append(*list, Diagnostic{Severity: s, Pos: e.Pos, Message: "and more, which are not shown"})
 	}
+}
+
+// shareable is what a finding may repeat of the value. Findings go to logs that others read, and a variable may be a password.
+func (e Entry) shareable() string {
+	switch canonical(e.Key) {
+	case "env":
+		if name, _, assigns := strings.Cut(e.Value, "="); assigns {
+			return name + "=..."
+		}
+	}
+	return e.Value
 }
 
 // fail records err, which may be a *problem with a hint, at e.

@@ -26,8 +26,8 @@ func (l *loader) expand(s string, e Entry) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	l.spent += len(out)
-	if l.spent > maxTotal {
+	l.use.spent += len(out)
+	if l.use.spent > maxTotal {
 		return "", fmt.Errorf("the values take more than %d bytes in all after expansion", maxTotal)
 	}
 	return out, nil

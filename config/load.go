@@ -39,13 +39,19 @@ type loader struct {
 	prints    []string
 	strict    bool
 	lenient   bool // ignore-unsupported
-	full      bool // maxEntries was reached
-	spent     int  // bytes of expansions so far
-	taken     int  // bytes read so far
+	use       usage
+	inject    injection
 	argErrors int
 	action    Action
 	fallback  string
 	early     []string // variables of early-envdir
+}
+
+// usage is what the limits are measured by.
+type usage struct {
+	full  bool // maxEntries was reached
+	spent int  // bytes of expansions so far
+	taken int  // bytes read so far
 }
 
 func newLoader(o Options) *loader {
@@ -154,11 +160,11 @@ func isModule(s string) bool {
 
 // add puts a setting on the list and carries it out at once if it belongs to the language.
 func (l *loader) add(e Entry) {
-	if l.full {
+	if l.use.full {
 		return
 	}
 	if len(l.entries) >= maxEntries {
-		l.full = true
+		l.use.full = true
 		l.fail(e, bad(fmt.Sprintf("more than %d settings", maxEntries), "a for loop may run wild"))
 		return
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"io/fs"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -101,17 +102,20 @@ func TestActions(t *testing.T) {
 		{"--completion fish", Action{Kind: ActionCompletion, Name: "fish"}},
 		{"--exit", Action{Kind: ActionExit, Code: 1}},
 		{"--exit=7", Action{Kind: ActionExit, Code: 7}},
+		{"--get a --get b --processes none", Action{Kind: ActionGet, Names: []string{"a", "b"}}},
+		{"--dump-options", Action{Kind: ActionDumpOptions}},
+		{"--loop-list --clocks-list", Action{Kind: ActionList, Names: []string{"loop-list", "clock-list"}}},
 		{"--master", Action{}},
 	}
 	for _, r := range rows {
 		c, err := loadWith(nil, strings.Fields(r.args)...)
 		if err != nil {
 			t.Errorf("%s: %v", r.args, err)
-		} else if c.Action != r.want {
+		} else if !reflect.DeepEqual(c.Action, r.want) {
 			t.Errorf("%s: got %+v, want %+v", r.args, c.Action, r.want)
 		}
 	}
-	for _, args := range []string{"--version --nosuch", "--explain nosuch", "--completion csh", "--reload"} {
+	for _, args := range []string{"--version --nosuch", "--explain nosuch", "--completion csh", "--reload", "--dump-options --nosuch", "--get a --ini nosuch.ini"} {
 		if _, err := loadWith(nil, strings.Fields(args)...); err == nil {
 			t.Errorf("%s: no error", args)
 		}
@@ -160,8 +164,8 @@ func TestUnknownKeys(t *testing.T) {
 	for _, w := range c.Warnings {
 		got = append(got, w.Error())
 	}
-	want := []string{"a.ini:4: vaccum = true: unknown option: ignored (did you mean vacuum?)",
-		"a.ini:5: static-map /static = ./x: unknown option: ignored (write static-map = /static)", "a.ini:6: unused = 1: unknown option: ignored"}
+	want := []string{"a.ini:4: vaccum: unknown option: ignored (did you mean vacuum?)",
+		"a.ini:5: static-map ...: unknown option: ignored (write static-map = ...)", "a.ini:6: unused: unknown option: ignored"}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("warnings\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
@@ -169,7 +173,7 @@ func TestUnknownKeys(t *testing.T) {
 		t.Errorf("chdir %q", c.Process.Chdir)
 	}
 	_, err := loadWith(files, "--ini", "s.ini")
-	if err == nil || strings.Count(err.Error(), "strict is set") != 4 || !strings.Contains(err.Error(), "set-placeholder = base=/srv") {
+	if err == nil || strings.Count(err.Error(), "strict is set") != 4 || !strings.Contains(err.Error(), "set-placeholder = base=...") {
 		t.Errorf("strict: %v", err)
 	}
 	mustLoad(t, files, "--ini", "p.ini")

@@ -104,7 +104,7 @@ func (s scope) fill(e Entry) Entry {
 
 func (l *loader) eval(nodes []node, s scope) {
 	for i := range nodes {
-		if l.full {
+		if l.use.full {
 			return
 		}
 		n := &nodes[i]

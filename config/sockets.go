@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,6 +16,18 @@ type Sockets struct {
 	ReusePort     bool     `json:"reuse_port,omitempty"`
 	NoDeferAccept bool     `json:"no_defer_accept,omitempty"` // true: no TCP_DEFER_ACCEPT (tcp(7)) on the sockets
 	BindInJail    bool     `json:"bind_in_jail,omitempty"`    // the master binds in the jail, not the parent outside
+	SendTimeout   int      `json:"send_timeout,omitempty"`    // seconds that a client may take no data; 0 = Timeout
+	KeepAlive     bool     `json:"keep_alive,omitempty"`      // SO_KEEPALIVE
+	FreeBind      bool     `json:"free_bind,omitempty"`       // IP_FREEBIND: the address need not be there yet
+	FastOpen      int      `json:"fast_open,omitempty"`       // queue of TCP_FASTOPEN, 0 = off
+	SendBuffer    int      `json:"send_buffer,omitempty"`     // SO_SNDBUF, 0 = the system's
+	FrontVars     []string `json:"front_vars,omitempty"`      // NAME=value, for the environ of requests to http
+	ReceiveBuffer int      `json:"receive_buffer,omitempty"`  // SO_RCVBUF, 0 = the system's
+
+	abstract bool
+	shared   []Socket    // what =N refers to
+	maps     []socketMap // of map-socket
+	front    front
 }
 
 // Socket is one listening socket.
@@ -22,6 +35,13 @@ type Socket struct {
 	Addr  string `json:"addr"`  // host:port, :port, /path, @abstract, fd://N
 	Proto string `json:"proto"` // uwsgi, http or http11
 	Pos   Pos    `json:"pos"`
+
+	Front   bool  `json:"front,omitempty"`    // asked for as http: the app is told what uWSGI's router would tell it
+	Timeout int   `json:"timeout,omitempty"`  // seconds, instead of Sockets.Timeout; 0 = that one
+	Idle    int   `json:"idle,omitempty"`     // seconds that a kept connection may wait for its next request; 0 = the timeout
+	Head    int   `json:"head,omitempty"`     // seconds that the head of a request may take; 0 = the timeout
+	NoDefer bool  `json:"no_defer,omitempty"` // no TCP_DEFER_ACCEPT on this one
+	Workers []int `json:"workers,omitempty"`  // the workers that serve it, nil = all
 }
 
 // Protocol names of Socket.Proto.
@@ -34,14 +54,14 @@ const (
 func (s *Sockets) options(protocol *string) []option {
 	listen := func(proto string) setter {
 		return func(v *value) error {
-			addr, err := address(v)
+			addr, err := listenAddress(v)
 			if err == nil {
 				s.List = append(s.List, Socket{Addr: addr, Proto: proto, Pos: v.Pos})
 			}
 			return err
 		}
 	}
-	return []option{
+	return slices.Concat(s.tuning(), s.front.options(s), []option{
 		{"socket", "listen here with the default protocol (see protocol): host:port, :port, /path, @abstract or fd://N; repeatable", listen("")},
 		{"uwsgi-socket", "listen here with the uwsgi protocol; repeatable", listen(ProtoUWSGI)},
 		{"http-socket", "listen here with HTTP, one request a connection; repeatable", listen(ProtoHTTP)},
@@ -54,7 +74,10 @@ func (s *Sockets) options(protocol *string) []option {
 		{"reuse-port", "set SO_REUSEPORT on the sockets", boolean(&s.ReusePort)},
 		{"no-defer-accept", "do not wait for the first byte in the kernel (TCP_DEFER_ACCEPT)", boolean(&s.NoDeferAccept)},
 		{"bind-in-jail", "let the master bind the sockets inside the jail", boolean(&s.BindInJail)},
-	}
+		{"shared-socket", "an address for the sockets that are given as =N, N counting from 0; repeatable", s.share(false)},
+		{"undeferred-shared-socket", "as shared-socket, without TCP_DEFER_ACCEPT", s.share(true)},
+		{"map-socket", "let only some workers serve a socket: number of the socket from 0, colon, numbers of workers with commas; repeatable", s.setMap},
+	})
 }
 
 // address checks the form of a socket address without looking anything up.
@@ -66,7 +89,7 @@ func address(v *value) (string, error) {
 	case unresolved(addr) != nil:
 		return "", unresolved(addr)
 	case strings.HasPrefix(addr, "="):
-		return "", bad("not supported yet: sockets of shared-socket by number", "write the address itself")
+		return "", bad("a socket of shared-socket cannot be used here", "write an address")
 	case strings.HasPrefix(addr, "/"), strings.HasPrefix(addr, "@"):
 		return addr, nil
 	case strings.HasPrefix(addr, "fd://"):
@@ -86,9 +109,6 @@ func address(v *value) (string, error) {
 	if tight := host + ":" + port; tight != addr {
 		v.warn("read as "+tight, "write it without blanks")
 		addr = tight
-	}
-	if strings.ContainsRune(host, '*') {
-		return "", bad("not supported yet: an interface's address by pattern", "write the address")
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
 		return "", bad("no port number after the last colon", "write host:port, or ./ before the path of a unix socket")
@@ -126,17 +146,5 @@ func mode(p *string) setter {
 		}
 		*p = m
 		return nil
-	}
-}
-
-// setProtocols gives the sockets that use the default protocol its name, wherever the option stood.
-func (s *Sockets) setProtocols(protocol string) {
-	if protocol == "" {
-		protocol = ProtoUWSGI
-	}
-	for i := range s.List {
-		if s.List[i].Proto == "" {
-			s.List[i].Proto = protocol
-		}
 	}
 }

@@ -16,6 +16,7 @@ type source struct {
 	section string
 	format  string // ini, yaml, json or xml
 	data    []byte
+	pieces  []piece // where data comes from, when something was injected
 }
 
 // formats maps a file's suffix to its reader.
@@ -70,7 +71,7 @@ func (l *loader) open(word, format string) (*source, error) {
 	}
 	s.data = data
 	l.noteFile(s.name, s.format)
-	return s, nil
+	return s, l.surround(s)
 }
 
 // fetch reads a text by path or scheme.
@@ -102,7 +103,7 @@ func (l *loader) fetch(name string) ([]byte, error) {
 	if len(data) > maxFile {
 		return nil, fmt.Errorf("cannot read %s: more than %d bytes", name, maxFile)
 	}
-	if l.taken += len(data); l.taken > maxRead {
+	if l.use.taken += len(data); l.use.taken > maxRead {
 		return nil, fmt.Errorf("cannot read %s: more than %d bytes in all files", name, maxRead)
 	}
 	return data, nil
@@ -166,6 +167,9 @@ func (s *source) parse(l *loader) ([]Entry, error) {
 		shown = fromStd
 	}
 	if err != nil {
+		if s.pieces != nil {
+			shown += " (lines are counted with what was injected)"
+		}
 		return nil, fmt.Errorf("cannot read %s: %w", shown, err)
 	}
 	switch {
@@ -177,7 +181,7 @@ func (s *source) parse(l *loader) ([]Entry, error) {
 	m := newMagic(l, s)
 	for i := range list {
 		e := &list[i]
-		e.Pos.File = shown
+		e.Pos = s.place(e.Pos, shown)
 		var odd string
 		e.Key, _ = m.replace(e.Key, "")
 		e.Value, odd = m.replace(e.Value, canonical(e.Key))

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -28,6 +30,19 @@ var languageHelp = [][2]string{
 	{"completion", "print shell completion (bash, zsh or fish) and exit"},
 	{"help", "print this help and exit"},
 	{"version", "print the version and exit"},
+	{"get", "print the value of a key, the first one that was given, and exit; repeatable"},
+	{"dump-options", "print the names of all options and exit"},
+	{"resolve", "set a placeholder to the address of a host: placeholder=host"},
+	{"inject-before", "put the text of this file before that of each file read later; repeatable"},
+	{"inject-after", "put the text of this file after that of each file read later; repeatable"},
+	{"loop-list", "print the loop engines; on the command line, and exit"},
+	{"clock-list", "print the clocks; on the command line, and exit"},
+	{"cheaper-algos-list", "print the algorithms of cheaper; on the command line, and exit"},
+	{"logger-list", "print the loggers; on the command line, and exit"},
+	{"alarm-list", "print the alarms; on the command line, and exit"},
+	{"router-list", "print the actions of routes; on the command line, and exit"},
+	{"imperial-monitor-list", "print what the Emperor can watch; on the command line, and exit"},
+	{"plugins-list", "print the plugins whose work is built in; on the command line, and exit"},
 	{"print", "print the value at the start"},
 	{"iprint", "print the value at the start"},
 	{"exit", "exit while reading, with this code (default 1)"},
@@ -95,8 +110,17 @@ func verbFor(name string) (func(*loader, Entry), bool) {
 		return func(l *loader, e Entry) { l.limited = &keyFilter{kind: name, keys: strings.Fields(e.Value)} }, true
 	case "end-blacklist", "end-whitelist":
 		return func(l *loader, e Entry) { l.limited = nil }, true
+	case "resolve":
+		return (*loader).resolveHost, true
+	case "inject-before":
+		return func(l *loader, e Entry) { l.inject.before = append(l.inject.before, e.Value) }, true
+	case "inject-after":
+		return func(l *loader, e Entry) { l.inject.after = append(l.inject.after, e.Value) }, true
 	case "print", "iprint":
 		return func(l *loader, e Entry) { l.prints = append(l.prints, e.Value) }, true
+	}
+	if _, ok := listings[name]; ok {
+		return func(l *loader, e Entry) { l.list(e, name) }, true
 	}
 	a, ok := actions[name]
 	return func(l *loader, e Entry) { a(l, e) }, ok
@@ -112,6 +136,8 @@ var actions = map[string]func(*loader, Entry){
 	"explain":      asked(explainAction),
 	"completion":   asked(completionAction),
 	"exit":         asked(exitAction),
+	"get":          asked(func(e Entry) (Action, error) { return Action{Kind: ActionGet, Names: []string{e.Value}}, nil }),
+	"dump-options": asked(func(Entry) (Action, error) { return Action{Kind: ActionDumpOptions}, nil }),
 	"reload":       asked(signalAction("HUP")),
 	"stop":         asked(signalAction("INT")),
 	"pause":        asked(signalAction("TSTP")),
@@ -124,8 +150,11 @@ func asked(f func(Entry) (Action, error)) func(*loader, Entry) {
 			l.fail(e, err)
 			return
 		}
-		if l.action.Kind == ActionRun || a.Kind == ActionHelp {
+		switch {
+		case l.action.Kind == ActionRun || a.Kind == ActionHelp:
 			l.action = a
+		case l.action.Kind == a.Kind:
+			l.action.Names = append(l.action.Names, a.Names...)
 		}
 	}
 }
@@ -189,6 +218,27 @@ func (l *loader) set(e Entry) {
 		return
 	}
 	l.add(Entry{Key: strings.TrimSpace(key), Value: v, HasValue: true, Pos: e.Pos})
+}
+
+// resolveHost sets a placeholder to the address of a host, an IPv4 one if there is any, as uWSGI.
+func (l *loader) resolveHost(e Entry) {
+	name, host, ok := strings.Cut(e.Value, "=")
+	if !ok || name == "" || host == "" {
+		l.fail(e, bad("not placeholder=host", ""))
+		return
+	}
+	if l.o.Lookup == nil {
+		l.fail(e, errNotHere)
+		return
+	}
+	addrs, err := l.o.Lookup(host)
+	if err != nil || len(addrs) == 0 {
+		l.fail(e, fmt.Errorf("cannot look up the host %s: %v", host, err))
+		return
+	}
+	at := max(slices.IndexFunc(addrs, func(a string) bool { return !strings.Contains(a, ":") }), 0)
+	l.free[name] = true
+	l.add(Entry{Key: name, Value: addrs[at], HasValue: true, Pos: e.Pos})
 }
 
 // setPlaceholder adds a placeholder; the name of a real option is refused, so that a slip cannot set it.

@@ -199,7 +199,7 @@ func (p *parent) endpoint(addr string, cfg *config.Config) (net.Listener, string
 	if err != nil {
 		return nil, "", err
 	}
-	env.timeout, env.defer_ = 0, false // whoever asks for stats sends nothing
+	env.tuning = tuning{} // whoever asks for stats sends nothing, and these options are the app's sockets'
 	l, err := bind(addr, env)
 	if err != nil {
 		return nil, "", err

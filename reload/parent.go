@@ -328,8 +328,11 @@ func (p *parent) snapshotOf(cfg *config.Config) (*snapshot, error) {
 		return nil, err
 	}
 	snap.dir, snap.env = dir, env
-	for _, s := range cfg.Sockets.List {
-		l, err := p.listen(s.Addr, env)
+	for i := range cfg.Sockets.List {
+		s := &cfg.Sockets.List[i]
+		own := *env
+		own.tuning = env.tuning.of(s, &cfg.Sockets)
+		l, err := p.listen(s, &own)
 		if err != nil {
 			return nil, fmt.Errorf("%v: %w", s.Pos, err)
 		}
@@ -358,22 +361,29 @@ func (p *parent) patience() time.Duration {
 }
 
 // listen finds the socket among those that are bound, or binds it.
-func (p *parent) listen(addr string, env *socketEnv) (*listener, error) {
-	key := socketKey(addr, env)
+func (p *parent) listen(s *config.Socket, env *socketEnv) (*listener, error) {
+	key := socketKey(s.Addr, env)
 	for i, l := range p.sockets {
 		if l.key == key {
+			if err := l.retune(env); err != nil {
+				return nil, err
+			}
 			p.log.Info().Msgf("uwsgi socket %d inherited %s fd %d", i, l.name, l.fd())
 			return l, nil
 		}
 	}
-	l, err := bind(addr, env)
-	for deadline := time.Now().Add(p.patience()); errors.Is(err, unix.EADDRINUSE) && time.Now().Before(deadline); l, err = bind(addr, env) {
+	l, err := bind(s.Addr, env)
+	for deadline := time.Now().Add(p.patience()); errors.Is(err, unix.EADDRINUSE) && time.Now().Before(deadline); l, err = bind(s.Addr, env) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	if err != nil {
 		return nil, err
 	}
-	p.log.Info().Msgf("uwsgi socket %d bound to %s fd %d", len(p.sockets), l.name, l.fd())
+	if s.Front {
+		p.log.Info().Msgf("uWSGI http bound on %s fd %d", s.Addr, l.fd())
+	} else {
+		p.log.Info().Msgf("uwsgi socket %d bound to %s fd %d", len(p.sockets), l.name, l.fd())
+	}
 	p.sockets = append(p.sockets, l)
 	return l, nil
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
+
+	"gowsgi/config"
 )
 
 // TestBindWaitsAtStart: the sockets of a parent that was killed live until its jail has noticed, so the next start waits for them. A
@@ -17,7 +19,7 @@ func TestBindWaitsAtStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := old.Addr().String()
+	addr := &config.Socket{Addr: old.Addr().String()}
 	p := &parent{log: zerolog.Nop()}
 	p.plan.served = true
 	began := time.Now()
@@ -31,7 +33,7 @@ func TestBindWaitsAtStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.close(false)
-	if _, err := p.listen(":"+addr[len("127.0.0.1:"):], testEnv("/")); !errors.Is(err, unix.EADDRINUSE) || time.Since(began) < startup {
+	if _, err := p.listen(&config.Socket{Addr: addr.Addr[len("127.0.0.1"):]}, testEnv("/")); !errors.Is(err, unix.EADDRINUSE) || time.Since(began) < startup {
 		t.Errorf("an address that stays in use gives %v after %v", err, time.Since(began))
 	}
 }

@@ -32,8 +32,7 @@ type socketEnv struct {
 	uid     int    // owner of unix sockets, -1 = leave
 	gid     int
 	backlog int
-	timeout int // seconds, 0 = none
-	defer_  bool
+	tuning  tuning
 	reuse   bool
 	mask    int // umask for unix sockets without chmod
 }
@@ -170,7 +169,7 @@ func bindInet(addr string, env *socketEnv) (*listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := setInetOptions(fd, env); err == nil {
+	if err := beforeBind(fd, env); err == nil {
 		if err = unix.Bind(fd, sa); err == nil {
 			err = unix.Listen(fd, env.backlog)
 		}
@@ -195,6 +194,9 @@ func resolve(host string) (net.IP, error) {
 	if ip := net.ParseIP(host); ip != nil {
 		return ip, nil
 	}
+	if strings.ContainsRune(host, '*') {
+		return matching(host)
+	}
 	ips, err := net.LookupIP(host)
 	if err != nil {
 		return nil, fmt.Errorf("cannot look up the host name: %w", err)
@@ -205,38 +207,6 @@ func resolve(host string) (net.IP, error) {
 		}
 	}
 	return ips[0], nil
-}
-
-// setInetOptions: what is set on a listening TCP socket is copied to the accepted ones (the kernel clones the socket,
-// inet_csk_clone_lock), which saves the workers system calls on each connection.
-func setInetOptions(fd int, env *socketEnv) error {
-	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
-		return fmt.Errorf("SO_REUSEADDR: %w", err)
-	}
-	if env.reuse {
-		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
-			return fmt.Errorf("SO_REUSEPORT: %w", err)
-		}
-	}
-	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
-		return fmt.Errorf("TCP_NODELAY: %w", err)
-	}
-	if env.timeout <= 0 {
-		return nil
-	}
-	tv := unix.Timeval{Sec: int64(env.timeout)}
-	for _, opt := range []int{unix.SO_RCVTIMEO, unix.SO_SNDTIMEO} {
-		if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, opt, &tv); err != nil {
-			return fmt.Errorf("socket-timeout: %w", err)
-		}
-	}
-	if env.defer_ {
-		// A worker serves one connection a core: let the kernel keep those that say nothing yet (tcp(7)).
-		if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, env.timeout); err != nil {
-			return fmt.Errorf("TCP_DEFER_ACCEPT: %w", err)
-		}
-	}
-	return nil
 }
 
 // maxBacklog reads net.core.somaxconn, the longest listen queue that the kernel grants (listen(2)).
@@ -255,8 +225,8 @@ func maxBacklog() int {
 // envOf reads from the configuration what its sockets need; it fails when an owner does not exist in the root.
 func envOf(cfg *config.Config, spec *jail.Spec, dir string) (*socketEnv, error) {
 	env := &socketEnv{
-		dir: dir, chmod: cfg.Sockets.Chmod, uid: -1, gid: -1, backlog: maxBacklog(), timeout: cfg.Sockets.Timeout,
-		defer_: !cfg.Sockets.NoDeferAccept, reuse: cfg.Sockets.ReusePort, mask: -1,
+		dir: dir, chmod: cfg.Sockets.Chmod, uid: -1, gid: -1, backlog: maxBacklog(), tuning: tuningOf(&cfg.Sockets),
+		reuse: cfg.Sockets.ReusePort, mask: -1,
 	}
 	env.root = rootOf(spec)
 	if n := cfg.Sockets.Listen; n > env.backlog {

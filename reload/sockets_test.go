@@ -13,7 +13,7 @@ import (
 )
 
 func testEnv(dir string) *socketEnv {
-	return &socketEnv{dir: dir, uid: -1, gid: -1, backlog: 16, timeout: 4, mask: -1}
+	return &socketEnv{dir: dir, uid: -1, gid: -1, backlog: 16, tuning: tuning{receive: 4, send: 4, noDefer: true}, mask: -1}
 }
 
 func mustBind(t *testing.T, addr string, env *socketEnv) *listener {
@@ -139,7 +139,7 @@ func TestBindInRoot(t *testing.T) {
 
 func TestBindInet(t *testing.T) {
 	env := testEnv("/")
-	env.defer_ = true
+	env.tuning.noDefer = false
 	l := mustBind(t, "127.0.0.1:0", env)
 	fd := l.fd()
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)

@@ -60,4 +60,12 @@ type Listener struct {
 	Proto  string `json:"proto"`  // uwsgi, http, http11
 	Family string `json:"family"` // inet, inet6, unix
 	Addr   string `json:"addr"`   // as configured
+
+	Timeout int      `json:"timeout"` // seconds a client may stay silent within a request; 0 = socket_timeout
+	Send    int      `json:"send"`    // seconds it may take no data; 0 = the timeout, also for the next two
+	Idle    int      `json:"idle"`    // seconds that a kept connection may wait for its next request
+	Head    int      `json:"head"`    // seconds that the head of a request may take
+	Front   bool     `json:"front"`   // asked for as http: requests have Vars and REMOTE_PORT
+	Vars    []string `json:"vars"`    // NAME=value
+	Workers []int    `json:"workers"` // the workers that serve it, empty = all
 }

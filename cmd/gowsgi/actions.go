@@ -55,6 +55,18 @@ func carryOut(cfg *config.Config, stdout, stderr io.Writer) (code int, done bool
 			fmt.Fprintln(stderr, err)
 			return verdict.Init, true
 		}
+	case config.ActionGet:
+		for _, name := range a.Names {
+			if value, ok := cfg.Get(name); ok {
+				fmt.Fprintln(stdout, value)
+			}
+		}
+	case config.ActionDumpOptions:
+		fmt.Fprintln(stdout, strings.Join(config.OptionNames(), "\n"))
+	case config.ActionList:
+		for _, name := range a.Names {
+			fmt.Fprint(stdout, config.Listing(name))
+		}
 	case config.ActionExit:
 		return a.Code, true
 	default:

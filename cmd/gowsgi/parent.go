@@ -14,7 +14,7 @@ import (
 
 // runParent is the role of whoever the user starts: read the configuration, do what it asks for.
 func runParent(args, env []string, stdin io.Reader, stdout, stderr *os.File) int {
-	options := config.Options{Args: args, Env: env, Stdin: stdin, Exec: shellOutput, ReadFD: readFD}
+	options := config.Options{Args: args, Env: env, Stdin: stdin, Exec: shellOutput, ReadFD: readFD, Lookup: lookupHost}
 	cfg, err := config.Load(options)
 	if err != nil {
 		printProblems(stderr, err)

@@ -37,8 +37,8 @@ func payload(env []string, terminal bool) func(*config.Config, reload.Boot) (any
 		for _, e := range cfg.Entries {
 			conf.Opt = append(conf.Opt, [2]string{e.Key, e.Value})
 		}
-		for _, s := range boot.Sockets {
-			conf.Sockets = append(conf.Sockets, worker.Listener{Proto: s.Proto, Family: s.Family, Addr: s.Addr})
+		for i, s := range boot.Sockets {
+			conf.Sockets = append(conf.Sockets, listener(s, &cfg.Sockets.List[i], &cfg.Sockets))
 		}
 		var hooks []hook.Hook
 		for _, phase := range master.Phases {
@@ -61,6 +61,18 @@ func payload(env []string, terminal bool) func(*config.Config, reload.Boot) (any
 			Resources: resources(&cfg.Confine),
 		}, nil
 	}
+}
+
+// listener is what the runtime is told of a socket.
+func listener(bound reload.BoundSocket, s *config.Socket, all *config.Sockets) worker.Listener {
+	l := worker.Listener{
+		Proto: bound.Proto, Family: bound.Family, Addr: bound.Addr, Front: s.Front, Workers: s.Workers,
+		Timeout: s.Timeout, Send: all.SendTimeout, Idle: s.Idle, Head: s.Head,
+	}
+	if s.Front {
+		l.Vars = append([]string{"UWSGI_ROUTER=http"}, all.FrontVars...)
+	}
+	return l
 }
 
 // workerPhases are the phases of hooks that run in a worker, in its Python.

@@ -109,7 +109,7 @@ class HttpProtocol(object):
 
         Without one it returns (b"", 0) for a connection that is to be closed, (b"", -1) for one that is closed.
         """
-        deadline = monotonic() + self.wire.seconds
+        deadline = monotonic() + self.wire.head
         while True:
             cut = data.find(b"\r\n\r\n")
             if 0 <= cut <= self.limit:
@@ -131,7 +131,7 @@ class HttpProtocol(object):
     def half(self, fd, peer, data, more):
         """Logs a head that did not come to its end; a client that sent nothing is told nothing."""
         if more is None:
-            report("timeout: no whole HTTP request came within %d seconds" % self.wire.seconds, peer)
+            report("timeout: no whole HTTP request came within %d seconds" % self.wire.head, peer)
             self.core.read_error()
             if data:
                 self.say(fd, "408 Request Timeout")

@@ -181,7 +181,7 @@ class Parked(object):
         if fd not in self.registered:
             self.poller.register(fd, EPOLLIN)
             self.registered.add(fd)
-        self.waiting[fd] = (monotonic() + protocol.wire.seconds, peer, protocol)
+        self.waiting[fd] = (monotonic() + protocol.wire.idle, peer, protocol)
         if len(self.waiting) > MAX_PARKED:
             self.shrink()
 

@@ -39,7 +39,10 @@ class Wire(object):
     corked = False
 
     def __init__(self, seconds, kernel_timeouts):
-        self.seconds = seconds
+        self.seconds = seconds  # a client may stay silent so long,
+        self.patience = seconds  # take no data so long,
+        self.head = seconds  # need so long for the head of a request,
+        self.idle = seconds  # and a kept connection may wait so long for its next request
         self.kernel_timeouts = kernel_timeouts
 
     def first(self, fd, size, err):
@@ -74,8 +77,8 @@ class Wire(object):
             try:
                 done += write(fd, view)
             except BlockingIOError:
-                if self.kernel_timeouts or not wait(fd, POLLOUT, self.seconds):
-                    raise Gone(0, "the client took nothing for %d seconds" % self.seconds)
+                if self.kernel_timeouts or not wait(fd, POLLOUT, self.patience):
+                    raise Gone(0, "the client took nothing for %d seconds" % self.patience)
             except OSError as err:
                 raise Gone(err.errno, err.strerror)
             if done == len(data):
@@ -102,8 +105,8 @@ class Wire(object):
             try:
                 sent = sendfile(fd, source, offset + done, min(count - done, 1 << 30))
             except BlockingIOError:
-                if self.kernel_timeouts or not wait(fd, POLLOUT, self.seconds):
-                    raise Gone(0, "the client took nothing for %d seconds" % self.seconds)
+                if self.kernel_timeouts or not wait(fd, POLLOUT, self.patience):
+                    raise Gone(0, "the client took nothing for %d seconds" % self.patience)
                 continue
             except OSError as err:
                 raise Gone(err.errno, err.strerror)

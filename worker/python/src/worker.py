@@ -25,6 +25,7 @@ def preload(conf):
         ("_gowsgi.packet", "uwsgi" in protos),
         ("_gowsgi.http", "http" in protos or "http11" in protos),
         ("_gowsgi.http11", "http11" in protos),
+        ("_gowsgi.front", any(listener["front"] for listener in conf["sockets"])),
         ("_gowsgi.requestlog", conf["log_requests"]),
         ("threading", conf["threads"] > 1),
     ]
@@ -42,12 +43,20 @@ class Listener(object):
         self.sock = sock
         self.accept = sock._accept
         self.kernel_timeouts = inherits_timeouts(sock)
-        wire = Wire(conf["socket_timeout"], self.kernel_timeouts)
+        seconds = listener["timeout"] or conf["socket_timeout"]
+        wire = Wire(seconds, self.kernel_timeouts)
+        wire.patience = listener["send"] or seconds
+        wire.idle = listener["idle"] or seconds
+        wire.head = listener["head"] or seconds
         if self.kernel_timeouts:  # plain TCP, whose accepted sockets get what is set here
             wire.corked = listener["proto"] != "http11"
             sock.setsockopt(IPPROTO_TCP, TCP_CORK, wire.corked)
         base = environ.base(fixed, conf, listener)
-        if listener["proto"] == "uwsgi":
+        if listener["front"]:
+            from _gowsgi.front import protocol
+
+            Protocol = protocol(listener, base)
+        elif listener["proto"] == "uwsgi":
             from _gowsgi.packet import PacketProtocol as Protocol
         elif listener["proto"] == "http":
             from _gowsgi.http import HttpProtocol as Protocol
@@ -161,7 +170,7 @@ def serve(rt, watched, stop_read):
 
             core.log_request = requestlog.choose(conf)
         fixed = environ.objects(rt, core.index)
-        listeners = {entry["fd"]: Listener(core, conf, entry, fixed) for entry in conf["sockets"]}
+        listeners = {entry["fd"]: Listener(core, conf, entry, fixed) for entry in served(conf, rt.slot)}
         core.listeners = listeners  # a socket object that goes with its thread would close the descriptor of all cores
         if core.index:
             import threading
@@ -174,6 +183,11 @@ def serve(rt, watched, stop_read):
     rt.cores[0].run(first, watched)
     for thread in threads:
         thread.join()
+
+
+def served(conf, slot):
+    """The sockets of this worker, with map-socket not all of them."""
+    return [entry for entry in conf["sockets"] if not entry["workers"] or slot in entry["workers"]]
 
 
 def nothing():
