@@ -5,6 +5,7 @@ TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ
 MAX_NAMES = 2048  # header names kept ready; clients choose them, so there is an end
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
 CHUNKED = -1
+NO_LENGTH = (0, False)
 DROPPED = ""
 BARE = "a bare CR, LF or NUL in the head"
 
@@ -55,20 +56,23 @@ def head(text, env):
 
     Returns (length of the body or CHUNKED, whether the client waits for 100 Continue). Raises BadRequest.
     """
-    lines = text.split("\r\n")
-    breaks = len(lines) - 1
-    first = 0
-    while first < breaks and not lines[first]:
-        first += 1  # empty lines before a request are skipped (RFC 9112, 2.2)
+    rest = iter(text.split("\r\n"))
+    for line in rest:
+        if line:
+            break  # empty lines before a request are skipped (RFC 9112, 2.2)
     try:
-        request_line(lines[first], env)
+        request_line(line, env)
     except BadRequest:
-        if "\n" in lines[first] or "\r" in lines[first] or "\0" in lines[first]:
+        if "\n" in line or "\r" in line or "\0" in line:
             raise BadRequest(BARE)
         raise
-    for line in lines[first + 1 :]:
-        seen = lines_seen.get(line)
-        key, value = seen or header(line)
+    common = True
+    for line in rest:
+        pair = lines_seen.get(line)
+        if pair is None:
+            pair = header(line)
+            common = False
+        key, value = pair
         if key in env:
             repeated(key, value, env)
         elif key:
@@ -77,11 +81,13 @@ def head(text, env):
         authority(env)
     if "HTTP_HOST" not in env and env["SERVER_PROTOCOL"] != "HTTP/1.0":
         raise BadRequest("no Host")
+    if common:
+        return NO_LENGTH  # none of COMMON announces a body
     if "CONTENT_LENGTH" in env or "HTTP_TRANSFER_ENCODING" in env:
         return body_length(env), expects_continue(env)
     if "HTTP_EXPECT" in env:
         expects_continue(env)
-    return 0, False
+    return NO_LENGTH
 
 
 def header(line):

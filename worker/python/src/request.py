@@ -59,15 +59,17 @@ class Request(object):
         if self.head:
             self._restart(exc_info)
         text = "HTTP/1.1 " + status + "\r\n"
-        count = 1
+        broken = "\n" in status or "\r" in status
         try:
             for name, value in headers:
-                text += name + ": " + value + "\r\n"
-                count += 1
+                line = name + ": " + value
+                # An application's value must not end its header early.
+                if "\n" in line or "\r" in line:
+                    broken = True
+                text += line + "\r\n"
         except (TypeError, ValueError):
             raise TypeError("http headers must be a list of (str, str) pairs, not %.200r" % (headers,))
-        # One line break for each line and no other: an application's value must not end its header early.
-        if text.count("\n") != count or text.count("\r") != count:
+        if broken:
             raise ValueError("a status or header holds a line break: %.200r %.200r" % (status, headers))
         self.head = (text + self.tail).encode("latin-1")
         self.status = status
