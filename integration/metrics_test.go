@@ -80,6 +80,7 @@ func TestPrometheus(t *testing.T) {
 	})
 	for _, family := range []string{"gowsgi_requests_total", "gowsgi_exceptions_total", "gowsgi_workers", "gowsgi_workers_wanted",
 		"gowsgi_worker_spawns_total", "gowsgi_worker_deaths_total", "gowsgi_reloads_total", "gowsgi_jail_build_seconds_count",
+		"gowsgi_request_duration_seconds_bucket", "gowsgi_request_duration_seconds_count",
 		"gowsgi_worker_rss_bytes", "gowsgi_listen_queue", "gowsgi_listen_queue_max", "gowsgi_generation", "gowsgi_start_time_seconds"} {
 		if _, n := sumOf(before, family); n == 0 {
 			t.Errorf("no metric %s", family)

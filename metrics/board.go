@@ -13,10 +13,10 @@ import (
 // The format of the scoreboard; docs/architecture.md draws it. All numbers are in native byte order.
 const (
 	boardMagic   = 0x42535747 // "GWSB"
-	boardVersion = 1
+	boardVersion = 2
 	headerSize   = 4096
 	masterSize   = 256
-	coreSize     = 128
+	coreSize     = 256
 
 	// MaxSlots and MaxCores bound a board's dimensions, maxBoard its size in bytes (untouched pages cost nothing).
 	MaxSlots = 1 << 16

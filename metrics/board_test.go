@@ -80,10 +80,10 @@ func TestBoardIsSharedBetweenBothSides(t *testing.T) {
 // TestBoardFormat compares the accessors with the offsets of the drawing, read by hand.
 func TestBoardFormat(t *testing.T) {
 	b := newTestBoard(t, 2, 3, 0x1122334455667788)
-	const stride = 256 + 3*128
+	const stride = 256 + 3*256
 	u32 := func(off int) uint32 { return binary.NativeEndian.Uint32(b.mem[off:]) }
 	u64 := func(off int) uint64 { return binary.NativeEndian.Uint64(b.mem[off:]) }
-	for off, want := range map[int]uint32{0: 0x42535747, 4: 1, 8: 2, 12: 3, 16: stride, 20: 128, 24: 256, 28: 0} {
+	for off, want := range map[int]uint32{0: 0x42535747, 4: 2, 8: 2, 12: 3, 16: stride, 20: 256, 24: 256, 28: 0} {
 		if got := u32(off); got != want {
 			t.Errorf("header u32 at %d is %#x, want %#x", off, got, want)
 		}
@@ -108,13 +108,17 @@ func TestBoardFormat(t *testing.T) {
 	if got != want {
 		t.Errorf("slot is %+v\nwant %+v", got, want)
 	}
-	core := slot + 256 + 2*128
-	for i := range 16 {
+	core := slot + 256 + 2*256
+	for i := range 32 {
 		binary.NativeEndian.PutUint64(b.mem[core+8*i:], pair(i))
 	}
-	if got, want := b.Core(1, 2), (Core{Requests: pair(0), Exceptions: pair(1), TX: pair(2), RunningTime: pair(3),
-		InRequest: true, Accepting: true, Start: pair(5), AvgRT: pair(6), WriteErrors: pair(7), ReadErrors: pair(8)}); got != want {
-		t.Errorf("core is %+v\nwant %+v", got, want)
+	wantCore := Core{Requests: pair(0), Exceptions: pair(1), TX: pair(2), RunningTime: pair(3),
+		InRequest: true, Accepting: true, Start: pair(5), AvgRT: pair(6), WriteErrors: pair(7), ReadErrors: pair(8)}
+	for i := range wantCore.Buckets {
+		wantCore.Buckets[i] = pair(16 + i)
+	}
+	if got := b.Core(1, 2); got != wantCore {
+		t.Errorf("core is %+v\nwant %+v", got, wantCore)
 	}
 }
 
@@ -229,7 +233,7 @@ func TestOpenBoardRefuses(t *testing.T) {
 		{"one byte less", good[:len(good)-1], unix.F_SEAL_SHRINK, "size"},
 		{"not sealed", good, unix.F_SEAL_GROW, "sealed"},
 		{"magic", with(0, 1), unix.F_SEAL_SHRINK, "magic"},
-		{"version", with(4, 2), unix.F_SEAL_SHRINK, "version"},
+		{"version", with(4, 1), unix.F_SEAL_SHRINK, "version"},
 		{"no slots", with(8, 0), unix.F_SEAL_SHRINK, "slots"},
 		{"more slots", with(8, 3), unix.F_SEAL_SHRINK, "size"},
 		{"huge slots", with(8, 1<<31), unix.F_SEAL_SHRINK, "slots"},
@@ -275,10 +279,11 @@ m = memoryview(mmap.mmap(3, 0))
 assert m[0:4].cast('I')[0] == 0x42535747
 stride, core = m[16:20].cast('I')[0], m[20:24].cast('I')[0]
 at = 4096 + 1 * stride + m[24:28].cast('I')[0] + 1 * core
-words, halves = m[at:at + 128].cast('Q'), m[at:at + 128].cast('I')
+words, halves = m[at:at + 256].cast('Q'), m[at:at + 256].cast('I')
 words[0], words[1], words[2], words[3] = 11, 12, 13, 14
 halves[8], halves[9] = 1, 1
 words[5], words[6], words[7], words[8] = 15, 16, 17, 18
+words[16], words[31] = 19, 20
 `
 	cmd := exec.Command(python, "-c", script)
 	cmd.ExtraFiles = []*os.File{b.File()}
@@ -286,7 +291,7 @@ words[5], words[6], words[7], words[8] = 15, 16, 17, 18
 		t.Fatalf("%v: %s", err, out)
 	}
 	want := Core{Requests: 11, Exceptions: 12, TX: 13, RunningTime: 14, InRequest: true, Accepting: true, Start: 15,
-		AvgRT: 16, WriteErrors: 17, ReadErrors: 18}
+		AvgRT: 16, WriteErrors: 17, ReadErrors: 18, Buckets: [NumBuckets]uint64{0: 19, 15: 20}}
 	if got := b.Core(1, 1); got != want {
 		t.Errorf("core is %+v, want %+v", got, want)
 	}

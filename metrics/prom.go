@@ -26,6 +26,7 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, f := range families {
 		ch <- f.desc
 	}
+	ch <- requestTimeDesc
 	ch <- jailBuildDesc
 }
 
@@ -44,12 +45,31 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 			ch <- m
 		})
 	}
+	count, bounds := requestTimes(&snap.Totals.Buckets)
+	ch <- histogram(requestTimeDesc, count, float64(snap.Totals.RunningTime)/1e6, bounds)
 	b := &info.JailBuilds
-	m, err := prometheus.NewConstHistogram(jailBuildDesc, b.Count, b.Sum.Seconds(), b.Cumulative())
+	ch <- histogram(jailBuildDesc, b.Count, b.Sum.Seconds(), b.Cumulative())
+}
+
+func histogram(desc *prometheus.Desc, count uint64, sum float64, bounds map[float64]uint64) prometheus.Metric {
+	m, err := prometheus.NewConstHistogram(desc, count, sum, bounds)
 	if err != nil {
-		m = prometheus.NewInvalidMetric(jailBuildDesc, err)
+		m = prometheus.NewInvalidMetric(desc, err)
 	}
-	ch <- m
+	return m
+}
+
+// requestTimes returns the requests in all buckets, and those at or below each upper bound in seconds. The last bucket
+// has no bound.
+func requestTimes(buckets *[NumBuckets]uint64) (count uint64, bounds map[float64]uint64) {
+	bounds = make(map[float64]uint64, NumBuckets-1)
+	for i, n := range buckets {
+		count = satAdd(count, n)
+		if i < NumBuckets-1 {
+			bounds[float64(uint64(1)<<(i+bucketShift))/1e6] = count
+		}
+	}
+	return count, bounds
 }
 
 // NewRegistry returns a registry of its own with the collector and client_golang's collectors of the process and the

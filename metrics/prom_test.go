@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -34,7 +35,7 @@ func TestMetricsValues(t *testing.T) {
 	defer want.Close()
 	names := []string{"gowsgi_requests_total", "gowsgi_workers", "gowsgi_reloads_total", "gowsgi_reload_failures_total",
 		"gowsgi_listen_queue", "gowsgi_listen_queue_max", "gowsgi_build_info", "gowsgi_jail_build_seconds",
-		"gowsgi_last_jail_build_seconds"}
+		"gowsgi_request_duration_seconds", "gowsgi_last_jail_build_seconds"}
 	if err := testutil.CollectAndCompare(c, want, names...); err != nil {
 		t.Error(err)
 	}
@@ -59,6 +60,12 @@ func gather(t *testing.T, c *Collector) map[string]float64 {
 				name += "," + l.GetName() + "=" + l.GetValue()
 			}
 			all[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			if h := m.GetHistogram(); h != nil {
+				all[name+"_sum"], all[name+"_count"] = h.GetSampleSum(), float64(h.GetSampleCount())
+				for _, b := range h.GetBucket() {
+					all[fmt.Sprintf("%s_bucket,le=%g", name, b.GetUpperBound())] = float64(b.GetCumulativeCount())
+				}
+			}
 		}
 	}
 	return all
@@ -98,7 +105,7 @@ func TestHostileFiguresGiveSaneMetrics(t *testing.T) {
 	}
 	after := gather(t, c)
 	for name, v := range before {
-		if strings.HasPrefix(name, "gowsgi_") && strings.Contains(name, "_total") && after[name] < v {
+		if strings.HasPrefix(name, "gowsgi_") && (strings.Contains(name, "_total") || strings.Contains(name, "_seconds_")) && after[name] < v {
 			t.Errorf("%s went back from %v to %v", name, v, after[name])
 		}
 	}

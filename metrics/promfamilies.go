@@ -50,7 +50,10 @@ func perWorker(v func(*Worker) float64) func(*Snapshot, *Info, emit) {
 	}
 }
 
-var jailBuildDesc = desc("jail_build_seconds", "Time from the clone of a jail until it stood.")
+var (
+	requestTimeDesc = desc("request_duration_seconds", "Time that requests took, from the call of the app to the end of its answer.")
+	jailBuildDesc   = desc("jail_build_seconds", "Time from the clone of a jail until it stood.")
+)
 
 var families = []family{
 	counter("requests_total", "Requests handled.",

@@ -34,6 +34,14 @@ const (
 	offAvgRT       = 48
 	offWriteErrors = 56
 	offReadErrors  = 64
+	offBuckets     = 128
+)
+
+// NumBuckets is how many buckets a core sorts its requests into by their time in microseconds: bucket i holds those
+// below 2^(i+bucketShift), the last one those that took longer. The runtime finds it by the number's bit length.
+const (
+	NumBuckets  = 16
+	bucketShift = 9
 )
 
 // Slot is a worker's master area as it was read; in a jail's board every value may be anything.
@@ -63,6 +71,7 @@ type Core struct {
 	AvgRT       uint64 // microseconds, uWSGI's running (old+new)/2
 	WriteErrors uint64
 	ReadErrors  uint64
+	Buckets     [NumBuckets]uint64 // requests by their time
 }
 
 func parseHeader(head []byte, size int64) (slots, cores int, generation uint64, err error) {
@@ -126,7 +135,7 @@ func (b *Board) Core(slot, core int) Core {
 	if !ok {
 		return Core{}
 	}
-	return Core{
+	c := Core{
 		Requests:    b.load64(off + offRequests),
 		Exceptions:  b.load64(off + offExceptions),
 		TX:          b.load64(off + offTX),
@@ -138,6 +147,10 @@ func (b *Board) Core(slot, core int) Core {
 		WriteErrors: b.load64(off + offWriteErrors),
 		ReadErrors:  b.load64(off + offReadErrors),
 	}
+	for i := range c.Buckets {
+		c.Buckets[i] = b.load64(off + offBuckets + 8*i)
+	}
+	return c
 }
 
 // StoreCore writes a whole core area the way the worker that owns it does (the Python runtime writes its own). The
@@ -157,6 +170,9 @@ func (b *Board) StoreCore(slot, core int, c Core) {
 	b.store64(off+offAvgRT, c.AvgRT)
 	b.store64(off+offWriteErrors, c.WriteErrors)
 	b.store64(off+offReadErrors, c.ReadErrors)
+	for i, n := range c.Buckets {
+		b.store64(off+offBuckets+8*i, n)
+	}
 }
 
 func bit32(set bool) uint32 {

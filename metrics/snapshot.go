@@ -26,6 +26,7 @@ func raise(high *uint64, v uint64) {
 // coreCounts are the counters of a core.
 type coreCounts struct {
 	requests, exceptions, tx, runningTime, writeErrors, readErrors uint64
+	buckets                                                        [NumBuckets]uint64
 }
 
 func (c *coreCounts) raise(v Core) {
@@ -35,6 +36,9 @@ func (c *coreCounts) raise(v Core) {
 	raise(&c.runningTime, v.RunningTime)
 	raise(&c.writeErrors, v.WriteErrors)
 	raise(&c.readErrors, v.ReadErrors)
+	for i, n := range v.Buckets {
+		raise(&c.buckets[i], n)
+	}
 }
 
 func (c *coreCounts) add(o coreCounts) {
@@ -44,6 +48,9 @@ func (c *coreCounts) add(o coreCounts) {
 	c.runningTime = satAdd(c.runningTime, o.runningTime)
 	c.writeErrors = satAdd(c.writeErrors, o.writeErrors)
 	c.readErrors = satAdd(c.readErrors, o.readErrors)
+	for i, n := range o.buckets {
+		c.buckets[i] = satAdd(c.buckets[i], n)
+	}
 }
 
 // slotCounts are the counters of a worker, its cores' apart.

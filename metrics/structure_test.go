@@ -234,7 +234,8 @@ func fullFigures(t *testing.T) (Snapshot, Info) {
 	t.Helper()
 	b := newTestBoard(t, 2, 2, 3)
 	start(b, 0, 12)
-	b.StoreCore(0, 1, Core{Requests: 4, TX: 100, InRequest: true, Start: monotonic(), Accepting: true})
+	b.StoreCore(0, 1, Core{Requests: 4, TX: 100, RunningTime: 20e6, InRequest: true, Start: monotonic(), Accepting: true,
+		Buckets: [NumBuckets]uint64{0: 2, 1: 1, 15: 1}})
 	b.Died(0, CauseOOM)
 	var s Store
 	s.Add(b)

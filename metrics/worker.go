@@ -52,7 +52,8 @@ type Totals struct {
 	Spawns      uint64
 	Respawns    uint64 // spawns but the first of each generation
 	Deaths      [NumCauses]uint64
-	RSS         uint64 // bytes, live processes only
+	Buckets     [NumBuckets]uint64 // requests by their time
+	RSS         uint64             // bytes, live processes only
 }
 
 func (t *Totals) add(w *Worker) {
@@ -68,6 +69,9 @@ func (t *Totals) add(w *Worker) {
 	t.Respawns = satAdd(t.Respawns, w.Respawns)
 	for i := range t.Deaths {
 		t.Deaths[i] = satAdd(t.Deaths[i], w.Deaths[i])
+	}
+	for i := range t.Buckets {
+		t.Buckets[i] = satAdd(t.Buckets[i], w.Buckets[i])
 	}
 }
 
@@ -95,6 +99,7 @@ type Worker struct {
 	WriteErrors   uint64
 	ReadErrors    uint64
 	Deaths        [NumCauses]uint64
+	Buckets       [NumBuckets]uint64
 	Cores         []CoreView
 }
 
@@ -114,7 +119,7 @@ func (w *Worker) count(c *slotCounts) {
 	all := c.sum()
 	w.Requests, w.Exceptions, w.TX = all.requests, all.exceptions, all.tx
 	w.RunningTime, w.WriteErrors, w.ReadErrors = all.runningTime, all.writeErrors, all.readErrors
-	w.Harakiri, w.Signals = c.harakiri, c.signals
+	w.Harakiri, w.Signals, w.Buckets = c.harakiri, c.signals, all.buckets
 	w.RespawnCount, w.Respawns, w.Deaths = c.spawns, c.respawns, c.deaths
 }
 

@@ -3,6 +3,7 @@ package python_test
 import (
 	"encoding/binary"
 	"os"
+	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -12,7 +13,7 @@ import (
 // a mistake with the code.
 const (
 	boardHeader = 4096
-	coreSize    = 128
+	coreSize    = 256
 	masterArea  = 256
 
 	fieldRequests    = 0
@@ -22,6 +23,7 @@ const (
 	fieldStart       = 40
 	fieldWriteErrors = 56
 	fieldReadErrors  = 64
+	fieldBuckets     = 128
 )
 
 func (m *testMaster) makeBoard() {
@@ -32,7 +34,7 @@ func (m *testMaster) makeBoard() {
 	m.must(m.board.Truncate(int64(size)))
 	m.mem, err = unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	m.must(err)
-	for i, v := range []int{0x42535747, 1, m.conf.Processes, m.conf.Threads, masterArea + m.conf.Threads*coreSize, coreSize, masterArea} {
+	for i, v := range []int{0x42535747, 2, m.conf.Processes, m.conf.Threads, masterArea + m.conf.Threads*coreSize, coreSize, masterArea} {
 		binary.NativeEndian.PutUint32(m.mem[i*4:], uint32(v))
 	}
 	binary.NativeEndian.PutUint64(m.mem[32:], 1)
@@ -59,4 +61,48 @@ func (m *testMaster) waitField(slot, core, offset int, want uint64) {
 		}
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// TestRequestTimes: every request is in the bucket of its time, also after the worker was replaced.
+func TestRequestTimes(t *testing.T) {
+	m := startMaster(t, newConf("app", "uwsgi"), `
+import time
+
+def application(environ, start_response):
+    time.sleep(float(environ["PATH_INFO"][1:]))
+    start_response("200 OK", [])
+    return [b"slept"]
+`)
+	if !m.loaded() {
+		t.Fatal(m.log)
+	}
+	pid, _ := m.fork(1)
+	sum := func(first, last int) (n uint64) {
+		for i := first; i <= last; i++ {
+			n += m.field(1, 0, fieldBuckets+8*i)
+		}
+		return n
+	}
+	wait := func(want uint64) {
+		t.Helper()
+		deadline := time.Now().Add(5 * time.Second)
+		for sum(0, 15) != want {
+			if time.Now().After(deadline) {
+				t.Fatalf("%d requests are in the buckets, %d were made", sum(0, 15), want)
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	for _, path := range []string{"/0", "/0.003", "/0.07"} {
+		talk(t, m.addrs[0], get(path))
+	}
+	wait(3)
+	// 3 ms are at least 2^11 us, which is bucket 3, and 70 ms at least 2^16 us, bucket 8; a busy machine only adds to that.
+	if sum(3, 15) < 2 || sum(8, 15) < 1 || sum(0, 2)+sum(3, 15) != 3 {
+		t.Errorf("buckets are %d %d %d", sum(0, 2), sum(3, 7), sum(8, 15))
+	}
+	m.must(unix.Kill(pid, unix.SIGKILL))
+	m.fork(1)
+	talk(t, m.addrs[0], get("/0"))
+	wait(4)
 }

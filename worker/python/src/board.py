@@ -6,7 +6,7 @@ from struct import pack_into, unpack_from
 
 HEADER = 4096
 MASTER = 256  # bytes of the master's area in a slot
-CORE = 128
+CORE = 256
 
 # Fields of the master's area.
 STATE, PID, SPAWNS, LAST_SPAWN, RSS, VSZ, SIGNALS, AT_SPAWN = 4, 8, 12, 16, 32, 40, 48, 56
@@ -14,6 +14,9 @@ STATE, PID, SPAWNS, LAST_SPAWN, RSS, VSZ, SIGNALS, AT_SPAWN = 4, 8, 12, 16, 32, 
 # Fields of a core's area.
 REQUESTS, EXCEPTIONS, SENT, RUNNING, BUSY, ACCEPTING, START, AVERAGE, WRITE_ERRORS, READ_ERRORS = (
     0, 8, 16, 24, 32, 36, 40, 48, 56, 64)  # fmt: skip
+BUCKETS = 128  # 16 counters of requests by their time
+# The number of the bucket by the bit length of the time in microseconds: below 2**9, 2**10, ... 2**23, and the rest.
+BUCKET_OF = tuple(min(max(bits - 9, 0), 15) for bits in range(65))
 
 
 class Board(object):
@@ -22,7 +25,7 @@ class Board(object):
     def __init__(self, fd):
         self.map = mmap(fd, fstat(fd).st_size, MAP_SHARED, PROT_READ | PROT_WRITE)
         magic, version, slots, cores, stride = unpack_from("@IIIII", self.map, 0)
-        if magic != 0x42535747 or version != 1:
+        if magic != 0x42535747 or version != 2:
             raise ValueError("cannot read the scoreboard: magic %#x version %d" % (magic, version))
         self.slots, self.cores, self.stride = slots, cores, stride
         (self.generation,) = unpack_from("@Q", self.map, 32)

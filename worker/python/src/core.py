@@ -52,6 +52,7 @@ class Core(object):
         self.u32 = memoryview(board.map).cast("I")
         self.start_index = (self.offset + fields.START) // 8
         self.busy_index = (self.offset + fields.BUSY) // 4
+        self.buckets = tuple((self.offset + fields.BUCKETS) // 8 + number for number in fields.BUCKET_OF)
 
     def accepting(self, flag):
         self.u32[(self.offset + fields.ACCEPTING) // 4] = flag
@@ -170,6 +171,7 @@ class Core(object):
         self.running += usec
         self.average = (self.average + usec) >> 1
         finish(self.map, self.offset, self.requests, self.exceptions, self.sent, self.running, 0, 1, 0, self.average)
+        self.u64[self.buckets[usec.bit_length()]] += 1
         if self.log_request is not None:
             self.log_request(self, request, usec)
         if self.count is not None:
