@@ -4,14 +4,18 @@ package config
 type Reload struct {
 	Overlap bool `json:"overlap,omitempty"` // the next generation is ready before the old one leaves
 
-	Touch []string `json:"touch,omitempty"` // a change of one of these files asks for a reload
-	Fifos []string `json:"fifos,omitempty"` // master fifos; the first is listened to until a digit chooses another
+	Touch        []string `json:"touch,omitempty"`         // a change of one of these files asks for a reload
+	TouchWorkers []string `json:"touch_workers,omitempty"` // all workers get the new code
+	TouchChain   []string `json:"touch_chain,omitempty"`   // one worker after the other gets it
+	Fifos        []string `json:"fifos,omitempty"`         // master fifos; the first is listened to until a digit chooses another
 }
 
 func (r *Reload) options() []option {
 	return []option{
 		{"reload-overlap", "on a reload, build the next stack and have it ready before the old one leaves", boolean(&r.Overlap)},
 		{"touch-reload", "reload when this file changes, appears or goes; repeatable", words(&r.Touch)},
+		{"touch-workers-reload", "give all workers the new code, in the same jail, when this file changes, appears or goes; repeatable", words(&r.TouchWorkers)},
+		{"touch-chain-reload", "give one worker after the other the new code, in the same jail, when this file changes, appears or goes; repeatable", words(&r.TouchChain)},
 		{"master-fifo", "listen to commands of one letter on this fifo; repeatable, digits choose", words(&r.Fifos)},
 	}
 }

@@ -24,9 +24,18 @@ const (
 	MsgAsked      MessageType = "asked"
 	MsgNote       MessageType = "note"
 	MsgLeave      MessageType = "leave"
+
+	MsgReloadWorkers MessageType = "reload_workers"
+	MsgScale         MessageType = "scale"
 )
 
-var messageTypes = []MessageType{MsgBoot, MsgStepFailed, MsgEntered, MsgReady, MsgAppFailed, MsgAsked, MsgNote, MsgLeave}
+var messageTypes = []MessageType{MsgBoot, MsgStepFailed, MsgEntered, MsgReady, MsgAppFailed, MsgAsked, MsgNote, MsgLeave, MsgReloadWorkers, MsgScale}
+
+// Events of a note that the parent acts on.
+const (
+	NoteRenewed    = "renewed"     // a workers reload has come to its end
+	NoteNotRenewed = "not_renewed" // it was given up; the message says why
+)
 
 // Action is what a signal or the app inside the jail asked for (MsgAsked).
 type Action string
@@ -50,7 +59,7 @@ type Message struct {
 	Arg   string        `json:"arg,omitempty"`   // step_failed
 	Errno syscall.Errno `json:"errno,omitempty"` // step_failed; 0: no system call failed
 
-	Message string `json:"message,omitempty"` // step_failed, app_failed: one line for a person
+	Message string `json:"message,omitempty"` // step_failed, app_failed, note: one line for a person
 
 	Audit   *Audit `json:"audit,omitempty"`   // entered
 	Workers int    `json:"workers,omitempty"` // ready
@@ -61,7 +70,10 @@ type Message struct {
 	PID   int    `json:"pid,omitempty"`   // note: as the jail sees it
 	Cause string `json:"cause,omitempty"` // note
 
-	Brutal  bool  `json:"brutal,omitempty"`   // leave
+	Chain bool `json:"chain,omitempty"` // reload_workers: one after the other
+	Delta int  `json:"delta,omitempty"` // scale: workers more or less
+
+	Brutal  bool  `json:"brutal,omitempty"`   // leave, reload_workers
 	MercyMS int64 `json:"mercy_ms,omitempty"` // leave: milliseconds
 }
 

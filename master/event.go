@@ -17,13 +17,22 @@ type (
 	// Booted is the first event: the jail stands, nothing runs yet.
 	Booted struct{}
 	// ZygoteStarted follows the action StartZygote.
-	ZygoteStarted struct{ PID int }
+	ZygoteStarted struct {
+		Number uint64
+		PID    int
+	}
 	// ZygoteFailed follows the action StartZygote when the exec could not be done.
-	ZygoteFailed struct{ Err error }
+	ZygoteFailed struct {
+		Number uint64
+		Err    error
+	}
 	// HooksFailed follows the action RunHooks.
 	HooksFailed struct{ Err error }
-	// Said is a packet from the zygote or a worker.
-	Said struct{ worker.Message }
+	// Said is a packet from a zygote or from something that it forked; Zygote tells whose channel it came by.
+	Said struct {
+		worker.Message
+		Zygote uint64
+	}
 	// Exited is the end of a child, from wait4.
 	Exited struct {
 		PID    int
@@ -33,6 +42,8 @@ type (
 	Asked struct{ Action verdict.Action }
 	// Leave is the parent's order.
 	Leave struct{ Brutal bool }
+	// Renew is the parent's order to replace the workers by ones with the code as it is now, one after the other or all at once.
+	Renew struct{ Chain, Brutal bool }
 	// Orphaned means that the parent is gone.
 	Orphaned struct{}
 	// Woke means that a deadline of the machine may have passed.
@@ -47,6 +58,7 @@ func (Said) event()          {}
 func (Exited) event()        {}
 func (Asked) event()         {}
 func (Leave) event()         {}
+func (Renew) event()         {}
 func (Orphaned) event()      {}
 func (Woke) event()          {}
 
@@ -54,18 +66,21 @@ func (Woke) event()          {}
 type Action interface{ action() }
 
 type (
-	// StartZygote executes the Python zygote; the answer is ZygoteStarted or ZygoteFailed.
-	StartZygote struct{}
-	// Fork asks the zygote for a worker.
+	// StartZygote executes a Python zygote with a channel of its own; the answer is ZygoteStarted or ZygoteFailed.
+	StartZygote struct{ Number uint64 }
+	// Fork asks a zygote for a worker.
 	Fork struct {
+		Zygote uint64
 		Slot   int
 		Seq    uint64
 		Spawns int // how often the slot was filled before
 	}
 	// RunHooks runs the hooks of a phase; the start ends when one fails.
 	RunHooks struct{ Phase hook.Phase }
-	// QuitZygote tells the zygote to exit.
-	QuitZygote struct{}
+	// QuitZygote tells a zygote to exit.
+	QuitZygote struct{ Number uint64 }
+	// DropZygote says that a zygote has ended; its channel lasts as long as something that it forked holds it.
+	DropZygote struct{ Number uint64 }
 	// Kill sends a signal to a child that has not been waited for yet, so its pid cannot have been reused.
 	Kill struct {
 		PID    int
@@ -93,6 +108,7 @@ func (StartZygote) action() {}
 func (Fork) action()        {}
 func (RunHooks) action()    {}
 func (QuitZygote) action()  {}
+func (DropZygote) action()  {}
 func (Kill) action()        {}
 func (Tell) action()        {}
 func (Log) action()         {}

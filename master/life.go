@@ -67,7 +67,7 @@ func (m *machine) sampled(ev Sampled, now time.Time) []Action {
 	case lim.MaxLifetime > 0 && age >= life:
 		m.wantRecycle(s, metrics.CauseLifetime)
 	}
-	return m.recycle(now)
+	return m.turnOver(now)
 }
 
 func over(value, limit uint64) bool { return limit > 0 && value >= limit }
@@ -104,7 +104,7 @@ func (m *machine) served(msg worker.Message, now time.Time) []Action {
 		return nil
 	}
 	m.wantRecycle(s, metrics.CauseMaxRequests)
-	return m.recycle(now)
+	return m.turnOver(now)
 }
 
 // wantRecycle notes why a worker should be replaced; the first reason stays.
@@ -117,12 +117,12 @@ func (m *machine) wantRecycle(s *slot, why metrics.Cause) {
 // recycle replaces one worker at the most: the next one only when all others serve, so that recycling never takes the
 // capacity of two.
 func (m *machine) recycle(now time.Time) []Action {
-	if m.phase != serving {
-		return nil
-	}
 	var next *slot
 	for i := range m.slots {
 		s := &m.slots[i]
+		if !s.wanted() {
+			continue
+		}
 		if s.state != slotRunning {
 			return nil
 		}
@@ -135,15 +135,11 @@ func (m *machine) recycle(now time.Time) []Action {
 		return nil
 	}
 	s := next
-	s.recycle = false
-	s.why = s.recycleWhy
-	text := fmt.Sprintf("...The work of process %d is done. Seeya! (%s)", s.pid, s.why)
-	if s.why == metrics.CauseLifetime {
+	text := fmt.Sprintf("...The work of process %d is done. Seeya! (%s)", s.pid, s.recycleWhy)
+	if s.recycleWhy == metrics.CauseLifetime {
 		text = fmt.Sprintf("worker %d lifetime reached, it was running for %d second(s)", s.id, int(now.Sub(s.born).Seconds()))
 	}
-	s.told, s.deadline = now, now.Add(m.set.mercy())
-	s.to(slotLeaving)
-	return []Action{Log{Info, text}, Mark{Slot: s.id, What: MarkStopping}, Kill{s.pid, unix.SIGHUP}}
+	return m.sendOff(s, s.recycleWhy, text, unix.SIGHUP, m.set.mercy(), now)
 }
 
 // recycled: the end of a worker that was told to make room for a fresh one.

@@ -56,7 +56,7 @@ type loop struct {
 	log     zerolog.Logger
 	machine *machine
 	board   *metrics.Board
-	chan_   *channel
+	chans   channels
 	life    *os.File // write end of the lifeline: kept open, never written
 	lifeR   *os.File
 	stdin   *os.File
@@ -77,10 +77,6 @@ func newLoop(set *Settings, res Resources) (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	ch, err := newChannel()
-	if err != nil {
-		return nil, err
-	}
 	lifeR, life, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("cannot make the lifeline: %w", err)
@@ -93,7 +89,7 @@ func newLoop(set *Settings, res Resources) (*loop, error) {
 		}
 	}
 	l := &loop{
-		set: set, res: res, log: res.Log, board: board, chan_: ch, life: life, lifeR: lifeR, stdin: stdin,
+		set: set, res: res, log: res.Log, board: board, chans: newChannels(), life: life, lifeR: lifeR, stdin: stdin,
 		machine: newMachine(set, os.Getpid()),
 		signals: make(chan os.Signal, 64),
 		control: make(chan Event),
@@ -114,7 +110,6 @@ func (l *loop) run() int {
 	signal.Notify(l.signals, unix.SIGCHLD, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM)
 	signal.Ignore(unix.SIGPIPE)
 	go readControl(l.res.Conn, l.control)
-	go l.chan_.watch()
 	l.feed(Booted{})
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
@@ -131,9 +126,9 @@ func (l *loop) run() int {
 			}
 		case ev := <-l.control:
 			l.feed(ev)
-		case <-l.chan_.readable:
+		case c := <-l.chans.readable:
 			l.children()
-			l.chan_.rearm()
+			c.rearm()
 		case <-wake.C:
 			l.feed(Woke{})
 		case <-ticker.C:
@@ -160,8 +155,11 @@ func readControl(conn *jail.Conn, out chan<- Event) {
 			out <- Orphaned{}
 			return
 		}
-		if msg.Type == jail.MsgLeave {
+		switch msg.Type {
+		case jail.MsgLeave:
 			out <- Leave{Brutal: msg.Brutal}
+		case jail.MsgReloadWorkers:
+			out <- Renew{Chain: msg.Chain, Brutal: msg.Brutal}
 		}
 	}
 }
@@ -172,18 +170,18 @@ func (l *loop) children() {
 	jail.Reap(func(pid int, status unix.WaitStatus, _ *unix.Rusage) {
 		l.ends = append(l.ends, Exited{pid, status})
 	})
-	packets := l.chan_.drain()
-	for _, packet := range packets {
-		msg, err := worker.ParseMessage(packet)
+	packets, full := l.chans.drain()
+	for _, p := range packets {
+		msg, err := worker.ParseMessage(p.data)
 		if err != nil {
 			l.log.Warn().Msg(err.Error())
 			continue
 		}
-		l.feed(Said{msg})
+		l.feed(Said{msg, p.zygote})
 	}
 	// A flood of packets may hide a birth behind it: the ends wait for it, but not for ever.
 	l.floods++
-	if len(packets) == floodLimit && l.floods < floodRounds {
+	if full && l.floods < floodRounds {
 		return
 	}
 	l.floods = 0
@@ -209,20 +207,22 @@ func (l *loop) feed(ev Event) {
 func (l *loop) do(act Action) {
 	switch act := act.(type) {
 	case StartZygote:
-		pid, err := l.startZygote()
+		pid, err := l.startZygote(act.Number)
 		if err != nil {
-			l.pending = append(l.pending, ZygoteFailed{err})
+			l.pending = append(l.pending, ZygoteFailed{act.Number, err})
 			return
 		}
-		l.pending = append(l.pending, ZygoteStarted{pid})
+		l.pending = append(l.pending, ZygoteStarted{act.Number, pid})
 	case RunHooks:
 		if err := l.runHooks(act.Phase); err != nil {
 			l.pending = append([]Event{HooksFailed{err}}, l.pending...)
 		}
 	case Fork:
-		l.warn(l.chan_.send(worker.ForkCommand(act.Slot, act.Seq, act.Spawns)))
+		l.warn(l.chans.send(act.Zygote, worker.ForkCommand(act.Slot, act.Seq, act.Spawns)))
 	case QuitZygote:
-		l.warn(l.chan_.send(worker.QuitCommand()))
+		l.warn(l.chans.send(act.Number, worker.QuitCommand()))
+	case DropZygote:
+		l.warn(l.chans.dropPeer(act.Number))
 	case Kill:
 		if err := unix.Kill(act.PID, act.Signal); err != nil && !errors.Is(err, unix.ESRCH) {
 			l.warn(fmt.Errorf("cannot signal pid %d: %w", act.PID, err))

@@ -1,10 +1,8 @@
 package master
 
 import (
-	"fmt"
+	"math/rand/v2"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"gowsgi/jail"
 	"gowsgi/metrics"
@@ -23,17 +21,6 @@ const (
 )
 
 func (p phase) String() string { return [...]string{"loading", "serving", "leaving", "ended"}[p] }
-
-// zygoteState is the life of the Python zygote.
-type zygoteState uint8
-
-const (
-	zygoteNone zygoteState = iota // not running; started again at zygoteAt
-	zygoteStarting
-	zygoteLoading
-	zygoteReady
-	zygoteQuitting
-)
 
 // Back-off after a death that came too soon. uWSGI sleeps two seconds in its master; here only the slot waits, and longer
 // each time.
@@ -55,20 +42,23 @@ type machine struct {
 	seq    uint64
 	units  []unit
 
-	zygote      zygoteState
-	zygotePID   int
-	zygoteAt    time.Time // when to start it again
+	zygote      zygote
+	second      *zygote   // imports the code of a renewal
+	retired     []*zygote // told to quit, not ended yet
+	zygotes     uint64    // how many were started
 	zygoteFails int
-	zygoteKill  time.Time // when to kill it after quit
+	renewal     renewal
+	epoch       uint64 // of the code that new workers get
 
 	announced bool // ready was told
 	failed    bool // app_failed was told
 	brutal    bool
 	leftAt    time.Time
+	jitter    func() float64 // from 0 to below 1
 }
 
 func newMachine(set *Settings, selfID int) *machine {
-	m := &machine{set: set, selfID: selfID, slots: make([]slot, set.Conf.Processes)}
+	m := &machine{set: set, selfID: selfID, slots: make([]slot, set.Conf.Processes), jitter: rand.Float64}
 	for i := range m.slots {
 		m.slots[i].id = i + 1
 	}
@@ -82,8 +72,7 @@ func (m *machine) handle(ev Event, now time.Time) []Action {
 	}
 	switch ev := ev.(type) {
 	case Booted:
-		m.zygote = zygoteStarting
-		return []Action{RunHooks{PreApp}, StartZygote{}}
+		return []Action{RunHooks{PreApp}, m.startZygote(&m.zygote, now)}
 	case HooksFailed:
 		m.phase = ended
 		text := ev.Err.Error()
@@ -96,13 +85,15 @@ func (m *machine) handle(ev Event, now time.Time) []Action {
 	case ZygoteFailed:
 		return m.zygoteFailed(ev, now)
 	case Said:
-		return m.said(ev.Message, now)
+		return m.said(ev, now)
 	case Exited:
 		return m.exited(ev, now)
 	case Asked:
 		return []Action{Tell{jail.Message{Type: jail.MsgAsked, Action: jail.Action(ev.Action)}}}
 	case Leave:
 		return m.leave(ev.Brutal, now)
+	case Renew:
+		return m.renewAsked(ev, now)
 	case Orphaned:
 		m.phase = ended
 		return []Action{Log{Error, "The parent is gone: killing everything in here and leaving"}, Exit{verdict.Init}}
@@ -114,91 +105,34 @@ func (m *machine) handle(ev Event, now time.Time) []Action {
 	return nil
 }
 
-func (m *machine) zygoteStarted(ev ZygoteStarted) []Action {
-	m.zygotePID = ev.PID
-	if m.zygote == zygoteQuitting { // told to leave while it was being started
-		return []Action{QuitZygote{}}
-	}
-	m.zygote = zygoteLoading
-	return nil
-}
-
-// zygoteFailed: the interpreter could not be executed at all. Nothing can ever be served, so a start fails; in service
-// (the zygote had died) the workers that live go on and it is tried again.
-func (m *machine) zygoteFailed(ev ZygoteFailed, now time.Time) []Action {
-	m.zygotePID = 0
-	text := ev.Err.Error()
-	if m.phase == loading {
-		m.phase = ended
-		return []Action{
-			Tell{jail.Message{Type: jail.MsgStepFailed, Step: "python", Message: text}},
-			Log{Error, text}, Exit{verdict.Init},
-		}
-	}
-	m.zygote = zygoteNone
-	m.zygoteAt = now.Add(m.zygoteBackoff())
-	acts := []Action{Log{Error, text}}
-	return append(acts, m.maybeGone(now)...)
-}
-
-func (m *machine) zygoteBackoff() time.Duration {
-	m.zygoteFails++
-	return backoff(m.zygoteFails)
-}
-
-// backoff doubles from firstBackoff to maxBackoff.
-func backoff(n int) time.Duration {
+// backoff doubles from firstBackoff to maxBackoff, and adds up to a quarter, lest many that died together try again together.
+func (m *machine) backoff(n int) time.Duration {
 	d := firstBackoff
 	for ; n > 1 && d < maxBackoff; n-- {
 		d *= 2
 	}
-	return min(d, maxBackoff)
+	d = min(d, maxBackoff)
+	return d + time.Duration(m.jitter()*float64(d/4))
 }
 
-func (m *machine) said(msg worker.Message, now time.Time) []Action {
+func (m *machine) said(msg Said, now time.Time) []Action {
 	switch msg.Kind {
 	case worker.Loaded:
 		return m.loaded(msg, now)
 	case worker.Forked:
-		return m.forked(msg, now)
+		return m.forked(msg.Message, now)
+	case worker.Unforked:
+		return m.unforked(msg.Message, now)
 	case worker.Ready:
-		return m.workerReady(msg, now)
+		return m.workerReady(msg.Message, now)
 	case worker.Served:
-		return m.served(msg, now)
+		return m.served(msg.Message, now)
 	case worker.Reload:
 		return []Action{Tell{jail.Message{Type: jail.MsgAsked, Action: jail.Action(verdict.ReloadAll)}}}
 	case worker.Stop:
 		return []Action{Tell{jail.Message{Type: jail.MsgAsked, Action: jail.Action(verdict.Stop)}}}
 	}
 	return nil
-}
-
-// loaded: the import ended. Without an app and without need-app the workers start all the same and answer 500, as
-// uWSGI's "full dynamic mode" does; the parent is told, because in an overlap reload it then keeps the old stack.
-func (m *machine) loaded(msg worker.Message, now time.Time) []Action {
-	if m.zygote != zygoteLoading || m.phase == leaving {
-		return nil
-	}
-	var acts []Action
-	switch {
-	case msg.OK && !m.set.Conf.LazyApps:
-		acts = append(acts, Log{Info, fmt.Sprintf("WSGI app 0 (mountpoint='') ready in %d seconds on interpreter %s pid: %d (default app)", msg.Usec/1e6, "python", m.zygotePID)})
-	case !msg.OK:
-		acts = append(acts, Log{Error, "unable to load app 0 (mountpoint='') (callable not found or import error)"}) // uWSGI's words
-		acts = append(acts, m.tellFailed("the application could not be imported")...)
-		if m.set.NeedApp {
-			m.phase = ended
-			return append(acts, Log{Error, "*** no app loaded. GAME OVER ***"}, Exit{verdict.FailedApp})
-		}
-		acts = append(acts, Log{Error, "*** no app loaded. going in full dynamic mode ***"})
-	}
-	m.zygote = zygoteReady
-	m.zygoteFails = 0
-	if m.phase == loading {
-		acts = append(acts, RunHooks{PostApp}, Log{Info, fmt.Sprintf("spawned uWSGI master process (pid: %d)", m.selfID)}, RunHooks{MasterStart})
-	}
-	m.phase = serving
-	return append(acts, m.forkDue(now)...)
 }
 
 // tellFailed reports once a generation that the parent should not trust.
@@ -212,7 +146,7 @@ func (m *machine) tellFailed(why string) []Action {
 
 // forkDue asks for every slot that waits and whose time has come.
 func (m *machine) forkDue(now time.Time) []Action {
-	if m.zygote != zygoteReady || m.phase != serving {
+	if m.zygote.state != zygoteReady || m.phase != serving {
 		return nil
 	}
 	var acts []Action
@@ -220,10 +154,10 @@ func (m *machine) forkDue(now time.Time) []Action {
 		s := &m.slots[i]
 		if s.state == slotWaiting && !s.due.After(now) {
 			m.seq++
-			s.seq = m.seq
+			s.seq, s.zygote, s.epoch = m.seq, m.zygote.number, m.epoch
 			s.deadline = now.Add(forkPatience)
 			s.to(slotForking)
-			acts = append(acts, Fork{s.id, s.seq, s.spawns})
+			acts = append(acts, Fork{s.zygote, s.id, s.seq, s.spawns})
 		}
 	}
 	return acts
@@ -239,7 +173,11 @@ func (m *machine) leave(brutal bool, now time.Time) []Action {
 	m.leftAt = now
 	var acts []Action
 	if !again {
-		acts = append(acts, m.quitZygote(now)...)
+		acts = append(acts, m.quitZygote(&m.zygote, now)...)
+		if m.second != nil {
+			acts = append(acts, m.retire(*m.second, now)...)
+			m.second = nil
+		}
 	}
 	for i := range m.slots {
 		acts = append(acts, m.dismiss(&m.slots[i], now)...)
@@ -247,25 +185,9 @@ func (m *machine) leave(brutal bool, now time.Time) []Action {
 	return append(acts, m.maybeGone(now)...)
 }
 
-func (m *machine) quitZygote(now time.Time) []Action {
-	m.zygoteKill = now.Add(brutalMercy)
-	switch m.zygote {
-	case zygoteNone, zygoteQuitting:
-		return nil
-	case zygoteLoading: // an import cannot be interrupted by a message
-		m.zygote = zygoteQuitting
-		return []Action{Kill{m.zygotePID, unix.SIGKILL}}
-	}
-	m.zygote = zygoteQuitting
-	if m.zygotePID == 0 {
-		return nil // ZygoteStarted follows and sends it
-	}
-	return []Action{QuitZygote{}}
-}
-
 // maybeGone ends the master once nothing that it started is left.
 func (m *machine) maybeGone(now time.Time) []Action {
-	if m.phase != leaving || m.zygotePID != 0 || m.zygote == zygoteStarting || !m.unitsGone() {
+	if m.phase != leaving || m.zygote.pid != 0 || m.zygote.state == zygoteStarting || len(m.retired) > 0 || !m.unitsGone() {
 		return nil
 	}
 	for i := range m.slots {
@@ -279,38 +201,11 @@ func (m *machine) maybeGone(now time.Time) []Action {
 
 // woke carries out what is due: forks after a back-off, a zygote's restart, the end of mercy.
 func (m *machine) woke(now time.Time) []Action {
-	var acts []Action
-	if m.zygote == zygoteNone && m.phase != leaving && !m.zygoteAt.After(now) {
-		m.zygote = zygoteStarting
-		acts = append(acts, StartZygote{})
-	}
-	if m.zygote == zygoteQuitting && m.zygotePID != 0 && !m.zygoteKill.After(now) {
-		m.zygoteKill = now.Add(brutalMercy)
-		acts = append(acts, Kill{m.zygotePID, unix.SIGKILL})
-	}
+	acts := m.zygotesDue(now)
 	for i := range m.slots {
 		acts = append(acts, m.slots[i].overdue(now)...)
 	}
-	acts = append(acts, m.unanswered(now)...)
 	return append(acts, m.forkDue(now)...)
-}
-
-// unanswered: a zygote that does not fork when asked is of no use (out of memory, or stuck in an at-fork handler of the
-// app). It is killed; the next one is asked again for what this one owes.
-func (m *machine) unanswered(now time.Time) []Action {
-	if m.zygote != zygoteReady {
-		return nil
-	}
-	for i := range m.slots {
-		if s := &m.slots[i]; s.state == slotForking && !s.deadline.After(now) {
-			s.deadline = now.Add(forkPatience)
-			return []Action{
-				Log{Error, fmt.Sprintf("The Python zygote (pid: %d) did not fork worker %d in %d seconds: starting another", m.zygotePID, s.id, int(forkPatience.Seconds()))},
-				Kill{m.zygotePID, unix.SIGKILL},
-			}
-		}
-	}
-	return nil
 }
 
 // next is when woke should be called, zero when nothing is pending.
@@ -321,21 +216,16 @@ func (m *machine) next() time.Time {
 			at = t
 		}
 	}
-	if m.zygote == zygoteNone && m.phase != leaving {
-		consider(m.zygoteAt)
-	}
-	if m.zygote == zygoteQuitting && m.zygotePID != 0 {
-		consider(m.zygoteKill)
-	}
+	m.nextZygote(consider)
 	for _, u := range m.units {
 		consider(u.next())
 	}
 	for i := range m.slots {
 		s := &m.slots[i]
 		switch {
-		case s.state == slotWaiting && m.phase == serving && m.zygote == zygoteReady:
+		case s.state == slotWaiting && m.phase == serving && m.zygote.state == zygoteReady:
 			consider(s.due)
-		case s.state == slotLeaving, s.state == slotForking && m.zygote == zygoteReady:
+		case s.state == slotLeaving, s.state == slotForking && m.zygote.state == zygoteReady && s.zygote == m.zygote.number:
 			consider(s.deadline)
 		}
 	}

@@ -30,7 +30,9 @@ func words(acts []Action) string {
 		case Kill:
 			out = append(out, fmt.Sprintf("%v %d", strings.TrimPrefix(unix.SignalName(a.Signal), "SIG"), a.PID))
 		case Tell:
-			if a.Type != jail.MsgNote {
+			if a.Type == jail.MsgNote && strings.HasSuffix(a.Event, "renewed") {
+				out = append(out, a.Event)
+			} else if a.Type != jail.MsgNote {
 				out = append(out, strings.TrimSpace(fmt.Sprintf("tell %s %s", a.Type, a.Action)))
 			}
 		case Mark:
@@ -46,12 +48,15 @@ func words(acts []Action) string {
 
 func exited(pid, code int) Exited          { return Exited{pid, unix.WaitStatus(code << 8)} }
 func killed(pid int, s unix.Signal) Exited { return Exited{pid, unix.WaitStatus(s)} }
-func loadedMsg(ok bool) Said               { return Said{worker.Message{Kind: worker.Loaded, OK: ok}} }
+func loadedMsg(ok bool) Said               { return loadedBy(1, ok) }
+func loadedBy(zygote uint64, ok bool) Said {
+	return Said{worker.Message{Kind: worker.Loaded, OK: ok}, zygote}
+}
 func forkedMsg(slot int, seq uint64, pid int) Said {
-	return Said{worker.Message{Kind: worker.Forked, Slot: slot, Seq: seq, PID: pid}}
+	return Said{worker.Message{Kind: worker.Forked, Slot: slot, Seq: seq, PID: pid}, 1}
 }
 func readyMsg(slot, pid int, ok bool) Said {
-	return Said{worker.Message{Kind: worker.Ready, Slot: slot, PID: pid, OK: ok}}
+	return Said{worker.Message{Kind: worker.Ready, Slot: slot, PID: pid, OK: ok}, 1}
 }
 
 type step struct {
@@ -62,7 +67,7 @@ type step struct {
 
 // up brings two workers with the pids 11 and 12 into service under the zygote 5.
 var up = []step{
-	{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{5}}, {ev: loadedMsg(true), want: "post-app, master-start, fork 1/1, fork 2/2"},
+	{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{1, 5}}, {ev: loadedMsg(true), want: "post-app, master-start, fork 1/1, fork 2/2"},
 	{ev: forkedMsg(1, 1, 11)}, {ev: forkedMsg(2, 2, 12)}, {ev: readyMsg(1, 11, true)}, {ev: readyMsg(2, 12, true), want: "tell ready"},
 }
 
@@ -102,7 +107,7 @@ func TestMachine(t *testing.T) {
 		"leave, then brutally": {steps: after(
 			step{ev: Leave{}, want: "quit, HUP 11, HUP 12"}, step{ev: Leave{Brutal: true}, want: "INT 11, INT 12"})},
 		"leave while loading": {steps: []step{
-			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{5}}, {ev: Leave{}, want: "KILL 5"}, {ev: killed(5, 9), want: "exit 0"}}},
+			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{1, 5}}, {ev: Leave{}, want: "KILL 5"}, {ev: killed(5, 9), want: "exit 0"}}},
 		"leave while a fork is under way": {steps: after(
 			step{ev: exited(11, 1), wait: time.Minute, want: "died exit, fork 1/3"}, step{ev: Leave{}, want: "quit, HUP 12"},
 			step{ev: forkedMsg(1, 3, 13), want: "HUP 13"}, step{ev: exited(5, 0)}, step{ev: exited(12, 17), want: "died reload"},
@@ -111,44 +116,44 @@ func TestMachine(t *testing.T) {
 			step{ev: exited(11, 1), wait: time.Minute, want: "died exit, fork 1/3"}, step{ev: Leave{}, want: "quit, HUP 12"},
 			step{ev: exited(12, 17), want: "died reload"}, step{ev: exited(5, 0), want: "exit 0"})},
 		"the app does not import": {steps: []step{
-			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{5}}, {ev: loadedMsg(false), want: "tell app_failed, post-app, master-start, fork 1/1, fork 2/2"}}},
+			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{1, 5}}, {ev: loadedMsg(false), want: "tell app_failed, post-app, master-start, fork 1/1, fork 2/2"}}},
 		"the app does not import, need-app": {set: Settings{NeedApp: true}, steps: []step{
-			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{5}}, {ev: loadedMsg(false), want: "tell app_failed, exit 22"}}},
+			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{1, 5}}, {ev: loadedMsg(false), want: "tell app_failed, exit 22"}}},
 		"lazy-apps, the app does not import": {set: Settings{Conf: worker.Conf{LazyApps: true}}, steps: []step{
-			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{5}}, {ev: loadedMsg(true), want: "post-app, master-start, fork 1/1, fork 2/2"},
+			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{1, 5}}, {ev: loadedMsg(true), want: "post-app, master-start, fork 1/1, fork 2/2"},
 			{ev: forkedMsg(1, 1, 11)}, {ev: forkedMsg(2, 2, 12)}, {ev: readyMsg(1, 11, false), want: "tell app_failed"},
 			{ev: readyMsg(2, 12, false), want: "tell ready"}}},
 		"lazy-apps, the app does not import, need-app": {set: Settings{NeedApp: true, Conf: worker.Conf{LazyApps: true}}, steps: []step{
-			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{5}}, {ev: loadedMsg(true), want: "post-app, master-start, fork 1/1, fork 2/2"},
+			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{1, 5}}, {ev: loadedMsg(true), want: "post-app, master-start, fork 1/1, fork 2/2"},
 			{ev: forkedMsg(1, 1, 11)}, {ev: exited(11, 22), want: "died app-failed, tell app_failed, exit 22"}}},
 		"the interpreter dies of the import": {steps: []step{
-			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{5}}, {ev: killed(5, unix.SIGSEGV), want: "tell app_failed"},
+			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{1, 5}}, {ev: killed(5, unix.SIGSEGV), want: "tell app_failed"},
 			{ev: Woke{}, wait: time.Second}, {ev: Woke{}, wait: time.Second, want: "zygote"}}},
 		"the interpreter dies of the import, need-app": {set: Settings{NeedApp: true}, steps: []step{
-			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{5}}, {ev: killed(5, unix.SIGSEGV), want: "tell app_failed, exit 22"}}},
+			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{1, 5}}, {ev: killed(5, unix.SIGSEGV), want: "tell app_failed, exit 22"}}},
 		"a hook that fails ends the start": {steps: []step{
 			{ev: Booted{}, want: "pre-app, zygote"}, {ev: HooksFailed{errors.New("x")}, want: "tell step_failed, exit 1"}, {ev: Woke{}}}},
 		"no interpreter": {steps: []step{
-			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteFailed{errors.New("x")}, want: "tell step_failed, exit 1"}}},
+			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteFailed{1, errors.New("x")}, want: "tell step_failed, exit 1"}}},
 		"the zygote dies in service": {steps: after(
 			step{ev: killed(5, unix.SIGKILL)}, step{ev: exited(11, 1), wait: time.Second, want: "died exit"},
-			step{ev: Woke{}, wait: time.Second, want: "zygote"}, step{ev: ZygoteStarted{6}}, step{ev: loadedMsg(true), want: "fork 1/3"})},
+			step{ev: Woke{}, wait: time.Second, want: "zygote"}, step{ev: ZygoteStarted{2, 6}}, step{ev: loadedBy(2, true), want: "fork 1/3"})},
 		"the zygote cannot be started again": {steps: after(
 			step{ev: killed(5, unix.SIGKILL)}, step{ev: Woke{}, wait: 2 * time.Second, want: "zygote"},
-			step{ev: ZygoteFailed{errors.New("x")}}, step{ev: Woke{}, wait: 4 * time.Second, want: "zygote"})},
+			step{ev: ZygoteFailed{2, errors.New("x")}}, step{ev: Woke{}, wait: 4 * time.Second, want: "zygote"})},
 		"the zygote does not fork": {steps: after(
 			step{ev: exited(11, 1), wait: time.Minute, want: "died exit, fork 1/3"}, step{ev: Woke{}, wait: forkPatience, want: "KILL 5"},
-			step{ev: killed(5, 9)}, step{ev: Woke{}, wait: 2 * time.Second, want: "zygote"}, step{ev: ZygoteStarted{6}},
-			step{ev: loadedMsg(true), want: "fork 1/4"})},
+			step{ev: killed(5, 9)}, step{ev: Woke{}, wait: 2 * time.Second, want: "zygote"}, step{ev: ZygoteStarted{2, 6}},
+			step{ev: loadedBy(2, true), want: "fork 1/4"})},
 		"a generation whose workers die at once is reported": {steps: []step{
-			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{5}}, {ev: loadedMsg(true), want: "post-app, master-start, fork 1/1, fork 2/2"},
+			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{1, 5}}, {ev: loadedMsg(true), want: "post-app, master-start, fork 1/1, fork 2/2"},
 			{ev: forkedMsg(1, 1, 11)}, {ev: exited(11, 1), want: "died exit, fork 1/3"}, {ev: forkedMsg(1, 3, 12)},
 			{ev: exited(12, 1), want: "died exit"}, {ev: Woke{}, wait: 2 * time.Second, want: "fork 1/4"}, {ev: forkedMsg(1, 4, 13)},
 			{ev: exited(13, 1), want: "died exit, tell app_failed"}}},
 		"signals and wishes go to the parent": {steps: after(
 			step{ev: Asked{verdict.ReloadAll}, want: "tell asked reload"},
-			step{ev: Said{worker.Message{Kind: worker.Reload}}, want: "tell asked reload"},
-			step{ev: Said{worker.Message{Kind: worker.Stop}}, want: "tell asked stop"})},
+			step{ev: Said{worker.Message{Kind: worker.Reload}, 1}, want: "tell asked reload"},
+			step{ev: Said{worker.Message{Kind: worker.Stop}, 1}, want: "tell asked stop"})},
 		"the parent is gone": {steps: after(step{ev: Orphaned{}, want: "exit 1"}, step{ev: Woke{}})},
 	}
 	for name, tt := range tests {
@@ -163,6 +168,7 @@ func drive(t *testing.T, set Settings, steps []step) {
 	t.Helper()
 	set.Conf.Processes, set.Conf.Threads, set.MercySeconds = 2, 1, 60
 	m := newMachine(&set, 1)
+	m.jitter = func() float64 { return 0 }
 	now := time.Unix(1000, 0)
 	for i, s := range steps {
 		now = now.Add(s.wait)
@@ -176,7 +182,7 @@ func drive(t *testing.T, set Settings, steps []step) {
 }
 
 func servedMsg(slot, pid int) Said {
-	return Said{worker.Message{Kind: worker.Served, Slot: slot, PID: pid}}
+	return Said{worker.Message{Kind: worker.Served, Slot: slot, PID: pid}, 1}
 }
 
 // budget: table, a row for each limit.

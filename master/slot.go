@@ -21,11 +21,12 @@ const (
 	slotStarting                  // the process exists, it does not accept yet
 	slotRunning
 	slotLeaving // was told to end
+	slotCheap   // ended to save resources, or not needed yet
 	slotEmpty   // ended, and nobody wants it back
 )
 
 func (s slotState) String() string {
-	return [...]string{"waiting", "forking", "starting", "running", "leaving", "empty"}[s]
+	return [...]string{"waiting", "forking", "starting", "running", "leaving", "cheap", "empty"}[s]
 }
 
 // slot is one worker's place; the id stays, the process changes.
@@ -34,6 +35,8 @@ type slot struct {
 	state    slotState
 	pid      int
 	seq      uint64 // of the fork request that is under way
+	zygote   uint64 // the number of the one that forks it
+	epoch    uint64 // of its code
 	spawns   int
 	born     time.Time
 	due      time.Time     // waiting: not before
@@ -54,11 +57,14 @@ func (s *slot) alive() bool {
 	return s.state == slotForking || s.state == slotStarting || s.state == slotRunning || s.state == slotLeaving
 }
 
+// wanted tells whether a process should be there.
+func (s *slot) wanted() bool { return s.state != slotCheap && s.state != slotEmpty }
+
 // forked: the intermediate child tells the pid of the worker it made. The packet was sent before that child could exit,
 // hence before the worker could become ours, hence before its end can be seen by wait4: the loop reads packets after it
 // has reaped and handles them first, so this always comes before Exited.
 func (m *machine) forked(msg worker.Message, now time.Time) []Action {
-	if msg.Slot > len(m.slots) || msg.PID <= 1 || msg.PID == m.selfID || msg.PID == m.zygotePID {
+	if msg.Slot > len(m.slots) || msg.PID <= 1 || msg.PID == m.selfID || m.zygoteWith(msg.PID) != nil {
 		return []Action{Log{Warn, fmt.Sprintf("Ignoring a worker message that cannot be true: slot %d, pid %d", msg.Slot, msg.PID)}}
 	}
 	s := &m.slots[msg.Slot-1]
@@ -93,26 +99,37 @@ func (m *machine) workerReady(msg worker.Message, now time.Time) []Action {
 		return nil // of a worker that was told to leave meanwhile, or a claim that is not true
 	}
 	s.to(slotRunning)
-	acts := append([]Action{Mark{Slot: s.id, What: MarkRunning}}, m.recycle(now)...)
+	acts := []Action{Mark{Slot: s.id, What: MarkRunning}}
 	if !msg.OK && m.set.Conf.LazyApps {
 		acts = append(acts, m.tellFailed(fmt.Sprintf("worker %d could not import the application", s.id))...)
+		acts = append(acts, m.stopChain(s)...)
 	}
-	if m.announced {
-		return acts
+	acts = append(acts, m.announce()...)
+	return append(acts, m.turnOver(now)...)
+}
+
+// announce tells the parent, once, that all wanted workers accept.
+func (m *machine) announce() []Action {
+	if m.announced || m.phase != serving {
+		return nil
 	}
+	count := 0
 	for i := range m.slots {
-		if m.slots[i].state != slotRunning {
-			return acts
+		switch s := &m.slots[i]; {
+		case s.state == slotRunning:
+			count++
+		case s.wanted():
+			return nil
 		}
 	}
 	m.announced = true
-	return append(acts, Tell{jail.Message{Type: jail.MsgReady, Workers: len(m.slots)}})
+	return []Action{Tell{jail.Message{Type: jail.MsgReady, Workers: count}}}
 }
 
 // dismiss tells one worker to end: SIGHUP = finish the request first, SIGINT = at once.
 func (m *machine) dismiss(s *slot, now time.Time) []Action {
 	switch s.state {
-	case slotWaiting:
+	case slotWaiting, slotCheap:
 		s.to(slotEmpty)
 		return nil
 	case slotForking, slotEmpty:
@@ -124,8 +141,13 @@ func (m *machine) dismiss(s *slot, now time.Time) []Action {
 		sig, mercy = unix.SIGINT, brutalMercy
 		text = fmt.Sprintf("Killing worker %d (pid: %d)...", s.id, s.pid)
 	}
-	s.told = now
-	s.deadline = now.Add(mercy)
+	return m.sendOff(s, s.why, text, sig, mercy, now)
+}
+
+// sendOff tells a worker to leave, and why.
+func (m *machine) sendOff(s *slot, why metrics.Cause, text string, sig unix.Signal, mercy time.Duration, now time.Time) []Action {
+	s.recycle, s.why = false, why
+	s.told, s.deadline = now, now.Add(mercy)
 	s.to(slotLeaving)
 	return []Action{Log{Info, text}, Mark{Slot: s.id, What: MarkStopping}, Kill{s.pid, sig}}
 }
@@ -144,8 +166,8 @@ func (s *slot) overdue(now time.Time) []Action {
 
 // exited takes the end of a child: the zygote, a worker, or an orphan that was reparented to us, which is no news.
 func (m *machine) exited(ev Exited, now time.Time) []Action {
-	if ev.PID == m.zygotePID {
-		return m.zygoteExited(ev, now)
+	if z := m.zygoteWith(ev.PID); z != nil {
+		return m.zygoteExited(z, ev.Status, now)
 	}
 	for i := range m.slots {
 		if s := &m.slots[i]; s.alive() && s.pid == ev.PID && s.pid != 0 {
@@ -180,7 +202,8 @@ func (m *machine) workerExited(s *slot, status unix.WaitStatus, now time.Time) [
 		return append(acts, m.recycled(s, now)...)
 	}
 	acts = append(acts, Log{Warn, obituary(s.id, pid, status)})
-	return append(acts, m.respawn(s, now)...)
+	acts = append(acts, m.respawn(s, now)...)
+	return append(acts, m.turnOver(now)...)
 }
 
 // respawn brings a worker back, at once the first time, later and later when it keeps dying young.
@@ -197,7 +220,7 @@ func (m *machine) respawn(s *slot, now time.Time) []Action {
 		acts = append(acts, m.tellFailed(fmt.Sprintf("worker %d died %d times at once", s.id, s.quick))...)
 	}
 	if s.quick > 1 {
-		wait := backoff(s.quick - 1)
+		wait := m.backoff(s.quick - 1)
 		s.due = now.Add(wait)
 		acts = append(acts, Log{Warn, fmt.Sprintf("worker respawning too fast !!! i have to sleep a bit (%d seconds)...", int(wait.Seconds()))})
 	}
@@ -234,36 +257,4 @@ func causeOf(was slotState, brutal bool, status unix.WaitStatus) metrics.Cause {
 		return metrics.CauseAppFailed
 	}
 	return metrics.CauseExit
-}
-
-// zygoteExited: what it means depends on when. Workers that live do not need it; forks that were under way are asked
-// again of the next one.
-func (m *machine) zygoteExited(ev Exited, now time.Time) []Action {
-	was := m.zygote
-	m.zygote, m.zygotePID = zygoteNone, 0
-	for i := range m.slots {
-		if s := &m.slots[i]; s.state == slotForking {
-			s.to(slotWaiting)
-			if m.phase == leaving {
-				s.to(slotEmpty)
-			}
-		}
-	}
-	if m.phase == leaving || was == zygoteQuitting {
-		return m.maybeGone(now)
-	}
-	how := fmt.Sprintf("exit code %d", ev.Status.ExitStatus())
-	if ev.Status.Signaled() {
-		how = fmt.Sprintf("signal %d", ev.Status.Signal())
-	}
-	acts := []Action{Log{Error, fmt.Sprintf("The Python zygote (pid: %d) ended (%s); the workers that run go on", ev.PID, how)}}
-	if was == zygoteLoading {
-		acts = append(acts, m.tellFailed("the interpreter ended while it imported the application: "+how)...)
-		if m.set.NeedApp && m.phase == loading {
-			m.phase = ended
-			return append(acts, Log{Error, "*** no app loaded. GAME OVER ***"}, Exit{verdict.FailedApp})
-		}
-	}
-	m.zygoteAt = now.Add(m.zygoteBackoff())
-	return acts
 }

@@ -11,15 +11,19 @@ import (
 
 // startZygote executes the jail's Python. It runs in the goroutine that owns the table, so the end of the process can
 // never be seen before its start.
-func (l *loop) startZygote() (int, error) {
+func (l *loop) startZygote(number uint64) (int, error) {
 	path, err := worker.Interpreter(l.set.Interpreter, l.set.Home)
 	if err != nil {
 		return 0, err
 	}
 	conf := l.set.Conf
 	conf.MasterPID = os.Getpid()
+	ch, err := l.chans.add(number)
+	if err != nil {
+		return 0, err
+	}
 	z, err := worker.NewZygote(path, conf, worker.ZygoteFiles{
-		Channel:   l.chan_.peer,
+		Channel:   ch.peer,
 		Board:     l.res.Board,
 		Lifeline:  l.lifeR,
 		Listeners: l.res.Listeners,

@@ -31,6 +31,9 @@ const (
 var letters = map[byte]letter{
 	'r': {action: verdict.ReloadAll},
 	'R': {action: verdict.BrutalReload},
+	'c': {action: verdict.ChainReload},
+	'w': {action: verdict.ReloadWorkers},
+	'W': {action: verdict.BrutalReloadWorkers},
 	'q': {action: verdict.Stop},
 	'Q': {action: verdict.BrutalStop},
 	's': {own: writeStats},
@@ -38,7 +41,7 @@ var letters = map[byte]letter{
 }
 
 // laterLetters are uWSGI's other letters: known, and not done yet.
-const laterLetters = "+-BcCEflLpSwW"
+const laterLetters = "+-BCEflLpS"
 
 // fifos are the configured ones, of which one is listened to.
 type fifos struct {

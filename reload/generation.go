@@ -92,11 +92,15 @@ func read(conn *jail.Conn, id uint64, out chan<- frame) {
 
 // leave tells the master to end. One that does not read any more is killed at its deadline.
 func (g *generation) leave(brutal bool, log zerolog.Logger) {
+	mercy := time.Duration(g.snap.cfg.Process.WorkerReloadMercy) * time.Second
+	g.send(jail.Message{Type: jail.MsgLeave, Brutal: brutal, MercyMS: mercy.Milliseconds()}, log)
+}
+
+func (g *generation) send(msg jail.Message, log zerolog.Logger) {
 	if g.proc == nil || g.silent {
 		return
 	}
-	mercy := time.Duration(g.snap.cfg.Process.WorkerReloadMercy) * time.Second
-	if err := g.proc.Conn.Send(jail.Message{Type: jail.MsgLeave, Brutal: brutal, MercyMS: mercy.Milliseconds()}); err != nil {
+	if err := g.proc.Conn.Send(msg); err != nil {
 		log.Warn().Msg(err.Error())
 	}
 }
@@ -137,10 +141,21 @@ func (p *parent) received(f frame) {
 	case jail.MsgAsked:
 		p.askedInside(verdict.Action(f.msg.Action))
 	case jail.MsgNote:
-		// Told for the log of whoever listens; the figures come from the scoreboard.
+		p.noted(f.msg)
 	default:
 		p.log.Error().Msgf("The master of generation %d sends a %q: killing it", g.id, f.msg.Type)
 		g.proc.Kill()
+	}
+}
+
+// noted: births and deaths are told for whoever listens, the figures come from the scoreboard; the end of a workers reload
+// counts as a reload's.
+func (p *parent) noted(m jail.Message) {
+	switch m.Event {
+	case jail.NoteRenewed:
+		p.count(actCount{})
+	case jail.NoteNotRenewed:
+		p.count(actCount{failed: "app", text: m.Message})
 	}
 }
 

@@ -225,6 +225,10 @@ func (p *parent) do(act action) {
 		if g := p.gens[act.gen]; g != nil {
 			g.leave(act.brutal, p.log)
 		}
+	case actRenew:
+		if g := p.gens[act.gen]; g != nil {
+			g.send(jail.Message{Type: jail.MsgReloadWorkers, Chain: act.chain, Brutal: act.brutal}, p.log)
+		}
 	case actKill:
 		if g := p.gens[act.gen]; g != nil && g.proc != nil {
 			g.proc.Kill()

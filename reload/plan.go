@@ -58,6 +58,10 @@ type (
 		gen    uint64
 		brutal bool
 	}
+	actRenew struct { // new code for the workers of a generation
+		gen           uint64
+		chain, brutal bool
+	}
 	actKill   struct{ gen uint64 }
 	actRevert struct{} // forget the configuration that was loaded last, go back to the one that serves
 	actCount  struct { // a reload came to its end
@@ -76,6 +80,7 @@ type (
 func (actLoad) action()    {}
 func (actStart) action()   {}
 func (actLeave) action()   {}
+func (actRenew) action()   {}
 func (actKill) action()    {}
 func (actRevert) action()  {}
 func (actCount) action()   {}
@@ -180,8 +185,23 @@ func (p *plan) wish(a verdict.Action, now time.Time) []action {
 		return p.stop(a == verdict.BrutalStop, now)
 	case verdict.ReloadAll, verdict.BrutalReload:
 		return p.reload(a == verdict.BrutalReload, now)
+	case verdict.ReloadWorkers, verdict.BrutalReloadWorkers, verdict.ChainReload:
+		return p.renew(a)
 	}
 	return nil
+}
+
+// renew hands on a wish for new code to the masters that are there. A stack that is yet to be built has the new code anyway.
+func (p *plan) renew(a verdict.Action) []action {
+	var acts []action
+	if p.stage == starting || p.stage == serving || p.stage == overlapping {
+		for _, g := range []*gen{p.current, p.next} {
+			if g != nil {
+				acts = append(acts, actRenew{g.id, a == verdict.ChainReload, a == verdict.BrutalReloadWorkers})
+			}
+		}
+	}
+	return acts
 }
 
 // reload asked for: while a stack is being built or torn down it is remembered, so that what changed since is picked up

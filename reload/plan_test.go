@@ -26,6 +26,8 @@ func words(acts []action) string {
 			} else {
 				out = append(out, fmt.Sprintf("leave %d", a.gen))
 			}
+		case actRenew:
+			out = append(out, fmt.Sprintf("renew %d %v %v", a.gen, a.chain, a.brutal))
 		case actKill:
 			out = append(out, fmt.Sprintf("kill %d", a.gen))
 		case actRevert:
@@ -61,6 +63,13 @@ func TestPlan(t *testing.T) {
 		"a broken config changes nothing": append(boot[:len(boot):len(boot)],
 			step{ev: hup, want: "load"}, step{ev: evLoaded{err: errors.New("x")}, want: "count config"},
 			step{ev: hup, want: "load"}),
+		"new code for the workers": append(boot[:len(boot):len(boot)],
+			step{ev: evAsked{verdict.ReloadWorkers}, want: "renew 1 false false"}, step{ev: evAsked{verdict.ChainReload}, want: "renew 1 true false"},
+			step{ev: hup, want: "load"}, step{ev: evLoaded{overlap: true}, want: "start 2"},
+			step{ev: evAsked{verdict.BrutalReloadWorkers}, want: "renew 1 false true, renew 2 false true"}),
+		"new code for the workers while the stack is built anew": append(boot[:len(boot):len(boot)],
+			step{ev: hup, want: "load"}, step{ev: evLoaded{}, want: "leave 1"}, step{ev: evAsked{verdict.ChainReload}},
+			step{ev: evEnded{1, exit0}, want: "start 2"}, step{ev: evAsked{verdict.ChainReload}, want: "renew 2 true false"}),
 		"overlap": append(boot[:len(boot):len(boot)],
 			step{ev: hup, want: "load"}, step{ev: evLoaded{overlap: true}, want: "start 2"},
 			step{ev: evReady{2}, want: "leave 1, count ok"}, step{ev: evEnded{1, exit0}},

@@ -56,15 +56,21 @@ func (p *parent) watchFiles(snap *snapshot) {
 		old[t.name] = t.last
 	}
 	p.touched = nil
-	for _, name := range snap.cfg.Reload.Touch {
-		if !path.IsAbs(name) {
-			name = path.Join(snap.dir, name)
+	cfg := &snap.cfg.Reload
+	for _, kind := range []struct {
+		names  []string
+		action verdict.Action
+	}{{cfg.Touch, verdict.ReloadAll}, {cfg.TouchWorkers, verdict.ReloadWorkers}, {cfg.TouchChain, verdict.ChainReload}} {
+		for _, name := range kind.names {
+			if !path.IsAbs(name) {
+				name = path.Join(snap.dir, name)
+			}
+			last, known := old[name]
+			if !known {
+				last = stampOf(rootOf(&snap.spec), name)
+			}
+			p.touched = append(p.touched, &touched{name: name, action: kind.action, last: last})
 		}
-		last, known := old[name]
-		if !known {
-			last = stampOf(rootOf(&snap.spec), name)
-		}
-		p.touched = append(p.touched, &touched{name: name, action: verdict.ReloadAll, last: last})
 	}
 }
 
@@ -79,6 +85,10 @@ func (p *parent) lookAtFiles() {
 		t.last = now
 		p.log.Info().Msgf("*** %s has been touched... %s !!! ***", t.name, t.action)
 		asked[t.action] = true
+	}
+	if asked[verdict.ReloadAll] { // which makes the others needless
+		p.feed(evAsked{verdict.ReloadAll})
+		return
 	}
 	for a := range asked {
 		p.feed(evAsked{a})

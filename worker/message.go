@@ -14,6 +14,8 @@ const (
 	Loaded MessageKind = "loaded"
 	Forked MessageKind = "forked"
 	Ready  MessageKind = "ready"
+	// Unforked says that the fork that was asked for could not be done.
+	Unforked MessageKind = "unforked"
 	// Served says that a worker has answered max-requests requests and wants to be replaced; it serves on until told.
 	Served MessageKind = "served"
 	Reload MessageKind = "reload"
@@ -45,6 +47,8 @@ func ParseMessage(packet []byte) (Message, error) {
 		m.OK, m.Usec = p.flag(), p.number(1<<53)
 	case Forked:
 		m.Slot, m.Seq, m.PID = int(p.positive(maxSlot)), uint64(p.number(1<<62)), int(p.positive(maxPID))
+	case Unforked:
+		m.Slot, m.Seq = int(p.positive(maxSlot)), uint64(p.number(1<<62))
 	case Ready:
 		m.Slot, m.PID, m.OK = int(p.positive(maxSlot)), int(p.positive(maxPID)), p.flag()
 	case Served:

@@ -13,6 +13,8 @@ func TestParseMessage(t *testing.T) {
 		{packet: "loaded 1 250000", want: Message{Kind: Loaded, OK: true, Usec: 250000}},
 		{packet: "loaded 0 12", want: Message{Kind: Loaded, Usec: 12}},
 		{packet: "forked 3 17 4242", want: Message{Kind: Forked, Slot: 3, Seq: 17, PID: 4242}},
+		{packet: "unforked 2 5", want: Message{Kind: Unforked, Slot: 2, Seq: 5}},
+		{packet: "unforked 0 5", bad: true},
 		{packet: "ready 1 2 1", want: Message{Kind: Ready, Slot: 1, PID: 2, OK: true}},
 		{packet: "served 2 44", want: Message{Kind: Served, Slot: 2, PID: 44}},
 		{packet: "served 2", bad: true},

@@ -26,6 +26,11 @@ const (
 	BrutalReload Action = "brutal-reload"
 	Stop         Action = "stop"
 	BrutalStop   Action = "brutal-stop"
+
+	// New code in the same jail: all workers at once, or one after the other. Not for the jail to ask for.
+	ReloadWorkers       Action = "reload-workers"
+	BrutalReloadWorkers Action = "brutal-reload-workers"
+	ChainReload         Action = "chain-reload"
 )
 
 // Valid reports whether a word that came over the wire is an action.

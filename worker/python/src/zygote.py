@@ -105,6 +105,7 @@ def fork(rt, slot, seq):
         pid = os.fork()
     except OSError as err:
         log("Cannot fork worker %d: %s" % (slot, err.strerror))
+        rt.send("unforked %d %s" % (slot, seq))
         return
     if pid:
         os.waitpid(pid, 0)
@@ -126,6 +127,7 @@ def fork(rt, slot, seq):
             status = 0
     except OSError as err:
         log("Cannot start worker %d: %s" % (slot, err.strerror))
+        rt.send("unforked %d %s" % (slot, seq))
     except BaseException:
         print_traceback(whole=True)
     finally:
