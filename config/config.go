@@ -15,6 +15,7 @@ type Config struct {
 	Sockets   Sockets   `json:"sockets"`
 	Process   Process   `json:"process"`
 	Life      Life      `json:"life"`
+	Cheaper   Cheaper   `json:"cheaper"`
 	Python    Python    `json:"python"`
 	Protocol  Protocol  `json:"protocol"`
 	Jail      Jail      `json:"jail"`
@@ -139,6 +140,7 @@ func defaults() *Config {
 		Life:     Life{MinLifetime: defaultMinLifetime},
 		Protocol: Protocol{BufferSize: 4096},
 		Stats:    defaultStats(),
+		Cheaper:  defaultCheaper(),
 	}
 }
 
@@ -148,7 +150,7 @@ func (c *Config) options() []option {
 }
 
 func (c *Config) bind(protocol *string) []option {
-	return slices.Concat(c.Sockets.options(protocol), c.Process.options(), c.Life.options(), c.Python.options(), c.Protocol.options(), c.Jail.options(), c.Isolation.options(), c.Confine.options(),
+	return slices.Concat(c.Sockets.options(protocol), c.Process.options(), c.Life.options(), c.Cheaper.options(), c.Python.options(), c.Protocol.options(), c.Jail.options(), c.Isolation.options(), c.Confine.options(),
 		c.Security.options(), c.Log.options(), c.Stats.options(), c.Reload.options())
 }
 

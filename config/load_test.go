@@ -125,7 +125,7 @@ func TestActions(t *testing.T) {
 // TestErrorsAreAllReported loads a file with several mistakes and wants each on a line with its place.
 func TestErrorsAreAllReported(t *testing.T) {
 	files := map[string]string{
-		"/site/a.ini": "[uwsgi]\nprocesses = many\n; fine\nini = b.ini\nrack = x.ru\ncheaper = 2\nfor-times = x\nfoo = 1\nendfor =\n",
+		"/site/a.ini": "[uwsgi]\nprocesses = many\n; fine\nini = b.ini\nrack = x.ru\nfork-server = x\nfor-times = x\nfoo = 1\nendfor =\n",
 		"/site/b.ini": "[uwsgi]\nsocket = :x\n\nchdir = @(gone)\n",
 	}
 	_, err := loadWith(files, "--ini", "a.ini", "--umask", "9")
@@ -138,7 +138,7 @@ func TestErrorsAreAllReported(t *testing.T) {
 		"b.ini:2 (included from a.ini:4): socket = :x: no port number",
 		"b.ini:4 (included from a.ini:4): chdir = @(gone): cannot read gone: file does not exist",
 		"a.ini:5: rack = x.ru: refused: only Python apps are served",
-		"a.ini:6: cheaper = 2: not supported yet: cheaper (a.ini:6)",
+		"a.ini:6: fork-server = x: not supported yet: fork-server (a.ini:6)",
 		"a.ini:7: for-times = x: not a number",
 		"command line:3: umask = 9: not an octal umask",
 	} {

@@ -72,6 +72,7 @@ type Message struct {
 
 	Chain bool `json:"chain,omitempty"` // reload_workers: one after the other
 	Delta int  `json:"delta,omitempty"` // scale: workers more or less
+	Cheap bool `json:"cheap,omitempty"` // scale: no worker until the next connection
 
 	Brutal  bool  `json:"brutal,omitempty"`   // leave, reload_workers
 	MercyMS int64 `json:"mercy_ms,omitempty"` // leave: milliseconds

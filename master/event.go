@@ -125,6 +125,7 @@ const (
 	MarkStopping
 	MarkDied
 	MarkHarakiri
+	MarkCheap
 )
 
 // Level of a log line.

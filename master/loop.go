@@ -3,7 +3,6 @@ package master
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -57,7 +56,8 @@ type loop struct {
 	machine *machine
 	board   *metrics.Board
 	chans   channels
-	life    *os.File // write end of the lifeline: kept open, never written
+	knocks  chan Event // of a connection while no worker is there
+	life    *os.File   // write end of the lifeline: kept open, never written
 	lifeR   *os.File
 	stdin   *os.File
 	signals chan os.Signal
@@ -65,12 +65,11 @@ type loop struct {
 	pending []Event // made by actions, handled before anything from outside
 	ends    []Event // reaped, not yet handled
 	floods  int
-	code    int
-	done    bool
-}
 
-// tick is how often memory use is read and the scoreboard refreshed.
-const tick = time.Second
+	queueWarned bool
+	code        int
+	done        bool
+}
 
 func newLoop(set *Settings, res Resources) (*loop, error) {
 	board, err := metrics.OpenBoard(res.Board)
@@ -93,6 +92,7 @@ func newLoop(set *Settings, res Resources) (*loop, error) {
 		machine: newMachine(set, os.Getpid()),
 		signals: make(chan os.Signal, 64),
 		control: make(chan Event),
+		knocks:  make(chan Event, 1),
 	}
 	return l, nil
 }
@@ -111,7 +111,7 @@ func (l *loop) run() int {
 	signal.Ignore(unix.SIGPIPE)
 	go readControl(l.res.Conn, l.control)
 	l.feed(Booted{})
-	ticker := time.NewTicker(tick)
+	ticker := time.NewTicker(time.Duration(max(l.set.TickSeconds, 1)) * time.Second)
 	defer ticker.Stop()
 	wake := time.NewTimer(time.Hour)
 	defer wake.Stop()
@@ -125,6 +125,8 @@ func (l *loop) run() int {
 				l.feed(Asked{a})
 			}
 		case ev := <-l.control:
+			l.feed(ev)
+		case ev := <-l.knocks:
 			l.feed(ev)
 		case c := <-l.chans.readable:
 			l.children()
@@ -160,6 +162,8 @@ func readControl(conn *jail.Conn, out chan<- Event) {
 			out <- Leave{Brutal: msg.Brutal}
 		case jail.MsgReloadWorkers:
 			out <- Renew{Chain: msg.Chain, Brutal: msg.Brutal}
+		case jail.MsgScale:
+			out <- Scale{Delta: msg.Delta, Cheap: msg.Cheap}
 		}
 	}
 }
@@ -233,6 +237,8 @@ func (l *loop) do(act Action) {
 		l.write(act)
 	case Mark:
 		l.mark(act)
+	case WatchSockets:
+		go l.watchSockets()
 	case Exit:
 		l.code, l.done = act.Code, true
 	}
@@ -273,68 +279,7 @@ func (l *loop) mark(mark Mark) {
 		l.board.SetPID(slot, 0)
 		l.board.SetMemory(slot, 0, 0)
 		l.board.ClearCore(slot)
+	case MarkCheap:
+		l.board.SetState(slot, metrics.StateCheap)
 	}
-}
-
-// measure writes the memory use of every worker to the scoreboard: the parent cannot, as it may not see into the jail's
-// /proc, and the pids there are others.
-func (l *loop) measure() {
-	for i := range l.machine.slots {
-		s := &l.machine.slots[i]
-		if s.pid == 0 {
-			continue
-		}
-		rss, vsz, ok := memoryOf(s.pid)
-		if !ok {
-			continue
-		}
-		l.board.SetMemory(i, rss, vsz)
-		busy, what := l.longestRequest(i)
-		l.feed(Sampled{Slot: s.id, Busy: busy, What: what, RSS: rss, VSZ: vsz})
-	}
-}
-
-// longestRequest finds the request of a worker that runs for the longest time, by the scoreboard. Each core has its own
-// start time, so that one request does not hide another's age.
-func (l *loop) longestRequest(slot int) (time.Duration, string) {
-	var longest time.Duration
-	what := ""
-	for core := range max(l.set.Conf.Threads, 1) {
-		c := l.board.Core(slot, core)
-		if !c.InRequest || c.Start == 0 {
-			continue
-		}
-		if age := time.Duration(monotonic() - int64(c.Start)); age > longest {
-			longest, what = age, fmt.Sprintf("[core %d]", core)
-		}
-	}
-	return longest, what
-}
-
-// monotonic is CLOCK_MONOTONIC in nanoseconds, the clock that the workers write their start times by.
-func monotonic() int64 {
-	var ts unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) != nil {
-		return 0
-	}
-	return ts.Nano()
-}
-
-// memoryOf reads resident and virtual size, in bytes, from /proc/PID/statm (proc(5): pages).
-func memoryOf(pid int) (rss, vsz uint64, ok bool) {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/statm", pid))
-	if err != nil {
-		return 0, 0, false
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, 256))
-	if err != nil {
-		return 0, 0, false
-	}
-	var size, resident uint64
-	if _, err := fmt.Sscanf(string(text), "%d %d", &size, &resident); err != nil {
-		return 0, 0, false
-	}
-	page := uint64(os.Getpagesize())
-	return resident * page, size * page, true
 }

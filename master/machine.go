@@ -50,6 +50,9 @@ type machine struct {
 	renewal     renewal
 	epoch       uint64 // of the code that new workers get
 
+	scaler *scaler // nil: the number of workers is fixed
+	sleep  sleeper
+
 	announced bool // ready was told
 	failed    bool // app_failed was told
 	brutal    bool
@@ -99,6 +102,12 @@ func (m *machine) handle(ev Event, now time.Time) []Action {
 		return []Action{Log{Error, "The parent is gone: killing everything in here and leaving"}, Exit{verdict.Init}}
 	case Sampled:
 		return m.sampled(ev, now)
+	case Ticked:
+		return m.ticked(ev, now)
+	case Knocked:
+		return m.knocked(now)
+	case Scale:
+		return m.scale(ev, now)
 	case Woke:
 		return m.woke(now)
 	}

@@ -36,9 +36,14 @@ func words(acts []Action) string {
 				out = append(out, strings.TrimSpace(fmt.Sprintf("tell %s %s", a.Type, a.Action)))
 			}
 		case Mark:
-			if a.What == MarkDied {
+			switch a.What {
+			case MarkDied:
 				out = append(out, "died "+a.Cause.String())
+			case MarkCheap:
+				out = append(out, fmt.Sprintf("cheap %d", a.Slot))
 			}
+		case WatchSockets:
+			out = append(out, "watch")
 		case Exit:
 			out = append(out, fmt.Sprintf("exit %d", a.Code))
 		}

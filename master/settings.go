@@ -19,6 +19,9 @@ type Settings struct {
 	MercySeconds  int          `json:"mercy_seconds"`  // worker-reload-mercy
 	NeedApp       bool         `json:"need_app"`
 	Limits        Limits       `json:"limits"`
+	Cheaper       Cheaper      `json:"cheaper"`
+	Sleep         Sleep        `json:"sleep"`
+	TickSeconds   int          `json:"tick_seconds"`        // between two looks at the workers, 0 = 1
 	Resources     []jail.Limit `json:"resources,omitempty"` // of the app's processes, beside those of the whole jail
 	Hooks         []hook.Hook  `json:"hooks,omitempty"`     // of the master's own phases, in order
 	Shell         []string     `json:"shell,omitempty"`     // that runs their commands

@@ -105,6 +105,9 @@ func (m *machine) workerReady(msg worker.Message, now time.Time) []Action {
 		acts = append(acts, m.stopChain(s)...)
 	}
 	acts = append(acts, m.announce()...)
+	if m.sleep.asleep { // it was on its way when all were told to leave
+		return append(acts, m.cheapen(s, now)...)
+	}
 	return append(acts, m.turnOver(now)...)
 }
 
@@ -197,6 +200,9 @@ func (m *machine) workerExited(s *slot, status unix.WaitStatus, now time.Time) [
 		m.phase = ended
 		acts = append(acts, m.tellFailed(fmt.Sprintf("worker %d could not import the application", s.id))...)
 		return append(acts, Log{Error, fmt.Sprintf("OOPS ! failed loading app in worker %d (pid: %d)", s.id, pid)}, Exit{verdict.FailedApp})
+	}
+	if (was == slotLeaving && why == metrics.CauseCheap) || m.sleep.asleep {
+		return append(acts, m.cheaped(s, pid, now)...)
 	}
 	if was == slotLeaving {
 		return append(acts, m.recycled(s, now)...)

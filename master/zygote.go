@@ -148,11 +148,14 @@ func (m *machine) loaded(msg Said, now time.Time) []Action {
 	}
 	z.state = zygoteReady
 	m.zygoteFails = 0
-	if m.phase == loading {
-		acts = append(acts, RunHooks{PostApp}, Log{Info, fmt.Sprintf("spawned uWSGI master process (pid: %d)", m.selfID)}, RunHooks{MasterStart})
-	}
+	first := m.phase == loading
 	m.phase = serving
+	if first {
+		acts = append(acts, RunHooks{PostApp}, Log{Info, fmt.Sprintf("spawned uWSGI master process (pid: %d)", m.selfID)}, RunHooks{MasterStart})
+		acts = append(acts, m.settle(now)...)
+	}
 	acts = append(acts, m.forkDue(now)...)
+	acts = append(acts, m.announce()...) // when none is wanted yet
 	return append(acts, m.renewAgain(now)...)
 }
 

@@ -9,13 +9,15 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"gowsgi/jail"
 	"gowsgi/reload/verdict"
 )
 
 // letter is what one byte of the master fifo asks for.
 type letter struct {
 	action verdict.Action
-	own    ownWish // of the parent itself
+	own    ownWish      // of the parent itself
+	frame  jail.Message // for the master that serves
 }
 
 // ownWish is something that the parent does without asking the plan.
@@ -38,10 +40,13 @@ var letters = map[byte]letter{
 	'Q': {action: verdict.BrutalStop},
 	's': {own: writeStats},
 	'P': {own: writePidfiles},
+	'+': {frame: jail.Message{Type: jail.MsgScale, Delta: 1}},
+	'-': {frame: jail.Message{Type: jail.MsgScale, Delta: -1}},
+	'C': {frame: jail.Message{Type: jail.MsgScale, Cheap: true}},
 }
 
 // laterLetters are uWSGI's other letters: known, and not done yet.
-const laterLetters = "+-BCEflLpS"
+const laterLetters = "BEflLpS"
 
 // fifos are the configured ones, of which one is listened to.
 type fifos struct {
@@ -197,6 +202,10 @@ func (p *parent) fifoSaid(in fifoByte) {
 	case l.own == writePidfiles:
 		for _, f := range p.pidfiles {
 			p.warn(f.write())
+		}
+	case l.frame.Type != "":
+		if g := p.plan.current; g != nil && p.gens[g.id] != nil {
+			p.gens[g.id].send(l.frame, p.log)
 		}
 	case isLater(in.b):
 		p.log.Warn().Msgf("The fifo letter %q is not supported yet", in.b)

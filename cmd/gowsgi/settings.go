@@ -58,6 +58,9 @@ func payload(env []string, terminal bool) func(*config.Config, reload.Boot) (any
 			DieOnTerm: cfg.Process.DieOnTerm, ContainerInit: boot.ContainerInit,
 			MercySeconds: cfg.Process.WorkerReloadMercy, NeedApp: cfg.Process.NeedApp,
 			LogJSON: cfg.Log.JSON, LogTerminal: terminal, Limits: limits(&cfg.Life),
+			Cheaper: cheaper(&cfg.Cheaper),
+			Sleep: master.Sleep{Cheap: cfg.Cheaper.Cheap, Idle: time.Duration(cfg.Cheaper.IdleSeconds) * time.Second, DieOnIdle: cfg.Cheaper.DieOnIdle,
+				DieOnNoWorkers: cfg.Cheaper.DieOnNoWorker},
 			Resources: resources(&cfg.Confine),
 		}, nil
 	}
@@ -109,6 +112,17 @@ func limits(l *config.Life) master.Limits {
 		Harakiri: seconds(l.Harakiri), HarakiriVerbose: l.HarakiriVerbose,
 		MinLifetime: seconds(l.MinLifetime), MaxLifetime: seconds(l.MaxLifetime), LifetimeDelta: seconds(l.LifetimeDelta),
 		ReloadRSS: uint64(l.ReloadOnRSS), ReloadAS: uint64(l.ReloadOnAS), EvilRSS: uint64(l.EvilRSS), EvilAS: uint64(l.EvilAS),
+	}
+}
+
+func cheaper(c *config.Cheaper) master.Cheaper {
+	return master.Cheaper{
+		Min: c.Cheaper, Initial: max(c.Initial, c.Cheaper), Step: c.Step, Overload: c.Overload, Algo: c.Algo, Idle: c.Idle,
+		RSSSoft: uint64(c.RSSSoft), RSSHard: uint64(c.RSSHard),
+		Busyness: master.Busyness{
+			Max: c.BusynessMax, Min: c.BusynessMin, Multiplier: c.Multiplier, Penalty: c.Penalty, BacklogAlert: c.BacklogAlert,
+			BacklogMultiplier: c.BacklogMultiplier, BacklogStep: c.BacklogStep, BacklogNonzero: c.BacklogNonzero, Verbose: c.Verbose,
+		},
 	}
 }
 
