@@ -27,9 +27,10 @@ const (
 
 	MsgReloadWorkers MessageType = "reload_workers"
 	MsgScale         MessageType = "scale"
+	MsgAlone         MessageType = "alone"
 )
 
-var messageTypes = []MessageType{MsgBoot, MsgStepFailed, MsgEntered, MsgReady, MsgAppFailed, MsgAsked, MsgNote, MsgLeave, MsgReloadWorkers, MsgScale}
+var messageTypes = []MessageType{MsgBoot, MsgStepFailed, MsgEntered, MsgReady, MsgAppFailed, MsgAsked, MsgNote, MsgLeave, MsgReloadWorkers, MsgScale, MsgAlone}
 
 // Events of a note that the parent acts on.
 const (
@@ -69,6 +70,8 @@ type Message struct {
 	Slot  int    `json:"slot,omitempty"`  // note
 	PID   int    `json:"pid,omitempty"`   // note: as the jail sees it
 	Cause string `json:"cause,omitempty"` // note
+	Count int    `json:"count,omitempty"` // note
+	At    int64  `json:"at,omitempty"`    // note, alone: unix seconds
 
 	Chain bool `json:"chain,omitempty"` // reload_workers: one after the other
 	Delta int  `json:"delta,omitempty"` // scale: workers more or less

@@ -60,6 +60,7 @@ type loop struct {
 	life    *os.File   // write end of the lifeline: kept open, never written
 	lifeR   *os.File
 	stdin   *os.File
+	clerk   *clerk
 	signals chan os.Signal
 	control chan Event
 	pending []Event // made by actions, handled before anything from outside
@@ -93,7 +94,9 @@ func newLoop(set *Settings, res Resources) (*loop, error) {
 		signals: make(chan os.Signal, 64),
 		control: make(chan Event),
 		knocks:  make(chan Event, 1),
+		clerk:   clerkOf(set),
 	}
+	l.machine.units = unitsOf(set)
 	return l, nil
 }
 
@@ -108,8 +111,10 @@ func emptyPipe() (*os.File, error) {
 
 func (l *loop) run() int {
 	signal.Notify(l.signals, unix.SIGCHLD, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM)
-	signal.Ignore(unix.SIGPIPE)
+	// Not ignored: that would be inherited by what we start.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	go readControl(l.res.Conn, l.control)
+	go l.clerk.run()
 	l.feed(Booted{})
 	ticker := time.NewTicker(time.Duration(max(l.set.TickSeconds, 1)) * time.Second)
 	defer ticker.Stop()
@@ -131,6 +136,10 @@ func (l *loop) run() int {
 		case c := <-l.chans.readable:
 			l.children()
 			c.rearm()
+		case ev := <-l.clerk.out:
+			l.clerkSaid(ev)
+		case err := <-l.clerk.problems:
+			l.warn(err)
 		case <-wake.C:
 			l.feed(Woke{})
 		case <-ticker.C:
@@ -164,6 +173,8 @@ func readControl(conn *jail.Conn, out chan<- Event) {
 			out <- Renew{Chain: msg.Chain, Brutal: msg.Brutal}
 		case jail.MsgScale:
 			out <- Scale{Delta: msg.Delta, Cheap: msg.Cheap}
+		case jail.MsgAlone:
+			out <- Alone{Since: msg.At}
 		}
 	}
 }
@@ -241,6 +252,8 @@ func (l *loop) do(act Action) {
 		go l.watchSockets()
 	case Exit:
 		l.code, l.done = act.Code, true
+	default:
+		l.doUnit(act)
 	}
 }
 

@@ -25,6 +25,7 @@ type Settings struct {
 	Resources     []jail.Limit `json:"resources,omitempty"` // of the app's processes, beside those of the whole jail
 	Hooks         []hook.Hook  `json:"hooks,omitempty"`     // of the master's own phases, in order
 	Shell         []string     `json:"shell,omitempty"`     // that runs their commands
+	Daemons       []Daemon     `json:"daemons,omitempty"`
 	LogJSON       bool         `json:"log_json"`
 	LogTerminal   bool         `json:"log_terminal"`
 	LogDate       string       `json:"log_date"` // Go time layout before each line, "" = none

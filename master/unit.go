@@ -39,12 +39,24 @@ func (m *machine) dispatch(ev Event, now time.Time) []Action {
 	if m.phase == leaving && (before != leaving || m.brutal != brutal) {
 		events = append(events, Leaving{m.brutal})
 	}
+	if m.phase == leaving && m.workersGone() {
+		events = append(events, WorkersGone{})
+	}
 	for _, u := range m.units {
 		for _, ev := range events {
 			acts = append(acts, u.handle(ev, now)...)
 		}
 	}
 	return append(acts, m.maybeGone(now)...)
+}
+
+func (m *machine) workersGone() bool {
+	for i := range m.slots {
+		if m.slots[i].alive() {
+			return false
+		}
+	}
+	return true
 }
 
 func (m *machine) unitsGone() bool {
@@ -54,4 +66,13 @@ func (m *machine) unitsGone() bool {
 		}
 	}
 	return true
+}
+
+// unitsOf makes the units that the settings ask for.
+func unitsOf(set *Settings) []unit {
+	var units []unit
+	if len(set.Daemons) > 0 {
+		units = append(units, newDaemons(set.Daemons))
+	}
+	return units
 }

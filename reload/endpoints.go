@@ -46,6 +46,7 @@ func (p *parent) publish() {
 		if slices.Contains(g.snap.spec.Namespaces, jail.NSPID) {
 			info.PID = 1 // as everything in the jail knows it, and as uWSGI shows it
 		}
+		info.Daemons = g.around.daemons
 	}
 	info.UID, info.GID = p.who.euid, p.who.egid
 	if p.newest != nil {

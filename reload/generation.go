@@ -27,6 +27,7 @@ type generation struct {
 	status  syscall.WaitStatus
 	reaped  bool // status is known
 	silent  bool // the control socket is at its end: all that the master said was read
+	around  around
 }
 
 // frame is what came from a generation's control socket.
@@ -39,7 +40,7 @@ type frame struct {
 // start builds a generation from the newest configuration.
 func (p *parent) start(id uint64) error {
 	snap := p.newest
-	g := &generation{id: id, snap: snap, started: time.Now()}
+	g := &generation{id: id, snap: snap, started: time.Now(), around: newAround(snap)}
 	boot := Boot{ContainerInit: os.Getpid() == 1}
 	var files []*os.File
 	for i, l := range snap.uses {
@@ -70,6 +71,7 @@ func (p *parent) start(id uint64) error {
 	p.gens[id] = g
 	p.store.Add(g.board)
 	go read(g.proc.Conn, id, p.frames)
+	p.tellAlone()
 	return nil
 }
 
@@ -141,7 +143,7 @@ func (p *parent) received(f frame) {
 	case jail.MsgAsked:
 		p.askedInside(verdict.Action(f.msg.Action))
 	case jail.MsgNote:
-		p.noted(f.msg)
+		p.noted(g, f.msg)
 	default:
 		p.log.Error().Msgf("The master of generation %d sends a %q: killing it", g.id, f.msg.Type)
 		g.proc.Kill()
@@ -150,12 +152,14 @@ func (p *parent) received(f frame) {
 
 // noted: births and deaths are told for whoever listens, the figures come from the scoreboard; the end of a workers reload
 // counts as a reload's.
-func (p *parent) noted(m jail.Message) {
+func (p *parent) noted(g *generation, m jail.Message) {
 	switch m.Event {
 	case jail.NoteRenewed:
 		p.count(actCount{})
 	case jail.NoteNotRenewed:
 		p.count(actCount{failed: "app", text: m.Message})
+	default:
+		p.notedAround(g, m)
 	}
 }
 
@@ -193,6 +197,7 @@ func (p *parent) maybeEnded(g *generation) {
 	p.store.Retire(g.board)
 	p.warn(g.board.Close())
 	g.proc.Close()
+	p.tellAlone()
 	p.feed(evEnded{g.id, g.status})
 	p.dropSockets()
 }

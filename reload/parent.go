@@ -90,7 +90,7 @@ func Run(setup Setup) int {
 		frames: make(chan frame, 16),
 		fifos:  fifos{said: make(chan fifoByte)},
 	}
-	p.plan.mercy = func() time.Duration { return time.Duration(p.newest.cfg.Process.WorkerReloadMercy) * time.Second }
+	p.plan.mercy = p.mercy
 	p.plan.exitOnReload = func() bool { return p.newest.cfg.Process.ExitOnReload }
 	defer p.cleanUp()
 	if err := p.prepare(); err != nil {

@@ -62,6 +62,7 @@ func payload(env []string, terminal bool) func(*config.Config, reload.Boot) (any
 			Sleep: master.Sleep{Cheap: cfg.Cheaper.Cheap, Idle: time.Duration(cfg.Cheaper.IdleSeconds) * time.Second, DieOnIdle: cfg.Cheaper.DieOnIdle,
 				DieOnNoWorkers: cfg.Cheaper.DieOnNoWorker},
 			Resources: resources(&cfg.Confine),
+			Daemons:   daemons(&cfg.Daemons),
 		}, nil
 	}
 }
@@ -107,7 +108,6 @@ func resources(c *config.Confine) []jail.Limit {
 }
 
 func limits(l *config.Life) master.Limits {
-	seconds := func(n int) time.Duration { return time.Duration(n) * time.Second }
 	return master.Limits{
 		Harakiri: seconds(l.Harakiri), HarakiriVerbose: l.HarakiriVerbose,
 		MinLifetime: seconds(l.MinLifetime), MaxLifetime: seconds(l.MaxLifetime), LifetimeDelta: seconds(l.LifetimeDelta),
