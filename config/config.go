@@ -26,6 +26,7 @@ type Config struct {
 	Stats     Stats     `json:"stats"`
 	Reload    Reload    `json:"reload"`
 	Daemons   Daemons   `json:"daemons"`
+	Crons     Crons     `json:"crons"`
 
 	Entries  []Entry      `json:"entries"`            // every setting after expansion, in order
 	Warnings []Diagnostic `json:"warnings,omitempty"` // what was read otherwise than written, or not at all
@@ -143,6 +144,7 @@ func defaults() *Config {
 		Stats:    defaultStats(),
 		Cheaper:  defaultCheaper(),
 		Daemons:  Daemons{Mercy: defaultDaemonMercy},
+		Crons:    Crons{Mercy: -1},
 	}
 }
 
@@ -153,7 +155,7 @@ func (c *Config) options() []option {
 
 func (c *Config) bind(protocol *string) []option {
 	return slices.Concat(c.Sockets.options(protocol), c.Process.options(), c.Life.options(), c.Cheaper.options(), c.Python.options(), c.Protocol.options(), c.Jail.options(), c.Isolation.options(), c.Confine.options(),
-		c.Security.options(), c.Log.options(), c.Stats.options(), c.Reload.options(), c.Daemons.options())
+		c.Security.options(), c.Log.options(), c.Stats.options(), c.Reload.options(), c.Daemons.options(), c.Crons.options())
 }
 
 // Load reads the environment, the command line and all files that they name, resolves and checks everything. The error is a Diagnostics

@@ -96,7 +96,7 @@ func newLoop(set *Settings, res Resources) (*loop, error) {
 		knocks:  make(chan Event, 1),
 		clerk:   clerkOf(set),
 	}
-	l.machine.units = unitsOf(set)
+	l.machine.units = unitsOf(set, l.warn)
 	return l, nil
 }
 

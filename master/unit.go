@@ -69,8 +69,13 @@ func (m *machine) unitsGone() bool {
 }
 
 // unitsOf makes the units that the settings ask for.
-func unitsOf(set *Settings) []unit {
+func unitsOf(set *Settings, warn func(error)) []unit {
 	var units []unit
+	if len(set.Crons) > 0 {
+		where, err := location(set.Env)
+		warn(err)
+		units = append(units, newCrons(set.Crons, where, set.CronMercy))
+	}
 	if len(set.Daemons) > 0 {
 		units = append(units, newDaemons(set.Daemons))
 	}

@@ -46,7 +46,7 @@ func (p *parent) publish() {
 		if slices.Contains(g.snap.spec.Namespaces, jail.NSPID) {
 			info.PID = 1 // as everything in the jail knows it, and as uWSGI shows it
 		}
-		info.Daemons = g.around.daemons
+		info.Daemons, info.Crons = g.around.daemons, g.around.crons
 	}
 	info.UID, info.GID = p.who.euid, p.who.egid
 	if p.newest != nil {

@@ -54,6 +54,7 @@ type parent struct {
 	pending   []event
 	store     metrics.Store
 	info      metrics.Info
+	cronAt    int64 // unix seconds: up to when cron was looked after, 0 = never
 	shared    shared
 	pushing   pushing
 	pidfiles  []*pidfile

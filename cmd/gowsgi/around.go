@@ -7,6 +7,7 @@ import (
 
 	"gowsgi/config"
 	"gowsgi/master"
+	"gowsgi/reload"
 )
 
 // daemons makes the master's list of attached daemons.
@@ -24,6 +25,22 @@ func daemons(c *config.Daemons) []master.Daemon {
 		})
 	}
 	return list
+}
+
+// crons makes the master's list of cron jobs, and how long a running one has when the stack leaves.
+func crons(cfg *config.Config) ([]master.Cron, time.Duration) {
+	var list []master.Cron
+	for _, c := range cfg.Crons.List {
+		harakiri := c.Harakiri
+		if harakiri < 0 {
+			harakiri = cfg.Crons.Harakiri
+		}
+		list = append(list, master.Cron{
+			CronTime: master.CronTime{Minute: c.Minute, Hour: c.Hour, Day: c.Day, Month: c.Month, Week: c.Week},
+			Command:  c.Command, Unique: c.Unique, Harakiri: seconds(harakiri),
+		})
+	}
+	return list, seconds(reload.CronMercy(cfg))
 }
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }

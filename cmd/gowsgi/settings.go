@@ -51,6 +51,7 @@ func payload(env []string, terminal bool) func(*config.Config, reload.Boot) (any
 		if conf.Hooks, err = workerHooks(&cfg.Isolation); err != nil {
 			return nil, err
 		}
+		jobs, cronMercy := crons(cfg)
 		return master.Settings{
 			Conf: conf, Interpreter: cfg.Python.Interpreter, Home: cfg.Python.Home,
 			Env:   environment(env, cfg.Process.Env),
@@ -62,7 +63,7 @@ func payload(env []string, terminal bool) func(*config.Config, reload.Boot) (any
 			Sleep: master.Sleep{Cheap: cfg.Cheaper.Cheap, Idle: time.Duration(cfg.Cheaper.IdleSeconds) * time.Second, DieOnIdle: cfg.Cheaper.DieOnIdle,
 				DieOnNoWorkers: cfg.Cheaper.DieOnNoWorker},
 			Resources: resources(&cfg.Confine),
-			Daemons:   daemons(&cfg.Daemons),
+			Daemons:   daemons(&cfg.Daemons), Crons: jobs, CronMercy: cronMercy,
 		}, nil
 	}
 }
