@@ -97,7 +97,14 @@ func (l *loader) unknown(e Entry) {
 	if l.free[e.Key] || l.isOwnVariable(e) {
 		return
 	}
-	message, hint := "unknown option", hintFor(e.Key)
+	used := l.used[e.Key]
+	if used && !l.strict {
+		return
+	}
+	message, hint := "unknown option", ""
+	if l.use.hints++; l.use.hints <= maxHints {
+		hint = hintFor(e.Key)
+	}
 	if first, _, ok := strings.Cut(e.Key, " "); ok {
 		if _, isOption := table().byName[strings.TrimRight(first, ":")]; isOption {
 			hint = "write " + strings.TrimRight(first, ":") + " = ..."
@@ -106,20 +113,18 @@ func (l *loader) unknown(e Entry) {
 	if strings.HasPrefix(e.Key, "<<<<<<<") || strings.HasPrefix(e.Key, ">>>>>>>") || e.Key == "" && strings.HasPrefix(e.Value, "======") {
 		message, hint = "a merge conflict was left in the file", "both sides are read"
 	}
-	used := l.used[e.Key]
 	e.Value = "" // whatever it is, it was not written for a log
 	if word, _, ok := strings.Cut(e.Key, " "); ok && message == "unknown option" {
 		e.Key = word + " ..."
 	}
-	switch {
-	case l.strict:
-		if used {
-			hint = "with strict, write set-placeholder = " + e.Key + "=..."
-		}
-		l.report.add(SeverityError, e, message+", and strict is set", hint)
-	case !used:
+	if !l.strict {
 		l.report.add(SeverityWarning, e, message+": ignored", hint)
+		return
 	}
+	if used {
+		hint = "with strict, write set-placeholder = " + e.Key + "=..."
+	}
+	l.report.add(SeverityError, e, message+", and strict is set", hint)
 }
 
 // isOwnVariable reports an UWSGI_ variable that the files use by its name: it was never meant as an option.

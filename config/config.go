@@ -18,6 +18,9 @@ type Config struct {
 	Cheaper   Cheaper   `json:"cheaper"`
 	Python    Python    `json:"python"`
 	Protocol  Protocol  `json:"protocol"`
+	Apps      Apps      `json:"apps"`
+	Serve     Serve     `json:"serve"`
+	Static    Static    `json:"static"`
 	Jail      Jail      `json:"jail"`
 	Security  Security  `json:"security"`
 	Isolation Isolation `json:"isolation"`
@@ -154,8 +157,26 @@ func (c *Config) options() []option {
 }
 
 func (c *Config) bind(protocol *string) []option {
-	return slices.Concat(c.Sockets.options(protocol), c.Process.options(), c.Life.options(), c.Cheaper.options(), c.Python.options(), c.Protocol.options(), c.Jail.options(), c.Isolation.options(), c.Confine.options(),
-		c.Security.options(), c.Log.options(), c.Stats.options(), c.Reload.options(), c.Daemons.options(), c.Crons.options())
+	return slices.Concat(
+		c.Sockets.options(protocol),
+		c.Process.options(),
+		c.Life.options(),
+		c.Cheaper.options(),
+		c.Python.options(),
+		c.Protocol.options(),
+		c.Apps.options(),
+		c.Serve.options(),
+		c.Static.options(),
+		c.Jail.options(),
+		c.Isolation.options(),
+		c.Confine.options(),
+		c.Security.options(),
+		c.Log.options(),
+		c.Stats.options(),
+		c.Reload.options(),
+		c.Daemons.options(),
+		c.Crons.options(),
+	)
 }
 
 // Load reads the environment, the command line and all files that they name, resolves and checks everything. The error is a Diagnostics

@@ -17,6 +17,7 @@ const (
 	maxRead     = 8 << 20  // bytes of all files, each time one is read
 	maxValue    = 1 << 20  // bytes of one value after expansion
 	maxTotal    = 64 << 20 // bytes of all expansions
+	maxHints    = 32       // unknown names for which near ones are looked for
 )
 
 // loader holds the state of one Load: the list of settings so far and what the immediate options have changed.
@@ -52,6 +53,7 @@ type usage struct {
 	full  bool // maxEntries was reached
 	spent int  // bytes of expansions so far
 	taken int  // bytes read so far
+	hints int  // unknown names for which near ones were looked for
 }
 
 func newLoader(o Options) *loader {

@@ -39,6 +39,9 @@ func TestCommandLine(t *testing.T) {
 		{"a.ini --processes 2", "processes = 2; processes = 9"},
 		{"--ini b.ini:part --ini :uwsgi", "ini = b.ini:part; threads = 6; ini = :uwsgi; threads = 5"},
 		{"b.ini:part", "threads = 6"},
+		{"--config a.ini", "config = a.ini; processes = 9"},
+		{"--THUNDER-LOCK", "!unknown option"},
+		{"--enable-foo", "!unknown option"},
 		{"--ini :part", "!no file was read before"},
 		{"--ini b.ini --json c.json --ini :part", "ini = b.ini; threads = 5; json = c.json; threads = 8; ini = :part; threads = 6"},
 		{"--json c.json --ini :part", "!no file was read before"},
@@ -58,7 +61,7 @@ func TestCommandLine(t *testing.T) {
 		{"--ini a.ini --if-env HOME --threads 2 --else= --threads 3 --endif", "ini = a.ini; processes = 9; if-env = HOME; threads = 2; endif = true"},
 		{"--set-ph processes=3", "!processes is an option, not a placeholder"},
 		{"--ini sym://x", "!reads from inside uWSGI's own program"},
-		{"--ini http://127.0.0.1/x.ini", "!not possible here"},
+		{"--ini http://127.0.0.1/x.ini", "!not possible here"}, // Options.Fetch is nil,
 		{"--processes 1 --threads x --chmod-socket=9", "!not a whole number"},
 		{"--strict --ini s.ini", "!cannot read s.ini"},
 	}

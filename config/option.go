@@ -164,6 +164,9 @@ func (v *value) loosely(s string) (int64, error) {
 
 // withSuffix reads 32k, 2M, 1G in powers of 1024.
 func withSuffix(s string) (int64, bool) {
+	if s == "" {
+		return 0, false
+	}
 	shift := strings.IndexByte("kmg", strings.ToLower(s)[len(s)-1])
 	n, err := strconv.ParseInt(s[:len(s)-1], 10, 64)
 	if shift < 0 || err != nil || n < 0 || n > 1<<32 {

@@ -128,5 +128,6 @@ func (p *Process) unsetEnv(v *value) error {
 
 // forget drops what was said about a variable before.
 func (p *Process) forget(name string) {
-	p.Env = slices.DeleteFunc(p.Env, func(kv string) bool { return kv == name || strings.HasPrefix(kv, name+"=") })
+	n := len(name)
+	p.Env = slices.DeleteFunc(p.Env, func(kv string) bool { return strings.HasPrefix(kv, name) && (len(kv) == n || kv[n] == '=') })
 }

@@ -35,6 +35,8 @@ var languageHelp = [][2]string{
 	{"resolve", "set a placeholder to the address of a host: placeholder=host"},
 	{"inject-before", "put the text of this file before that of each file read later; repeatable"},
 	{"inject-after", "put the text of this file after that of each file read later; repeatable"},
+	{"ini-paste", "read an ini file, and load the app from it with paste.deploy"},
+	{"ini-paste-logged", "as ini-paste, and set up logging by the file"},
 	{"loop-list", "print the loop engines; on the command line, and exit"},
 	{"clock-list", "print the clocks; on the command line, and exit"},
 	{"cheaper-algos-list", "print the algorithms of cheaper; on the command line, and exit"},
@@ -110,6 +112,8 @@ func verbFor(name string) (func(*loader, Entry), bool) {
 		return func(l *loader, e Entry) { l.limited = &keyFilter{kind: name, keys: strings.Fields(e.Value)} }, true
 	case "end-blacklist", "end-whitelist":
 		return func(l *loader, e Entry) { l.limited = nil }, true
+	case "ini-paste", "ini-paste-logged":
+		return iniPaste(name == "ini-paste-logged"), true
 	case "resolve":
 		return (*loader).resolveHost, true
 	case "inject-before":

@@ -64,7 +64,7 @@ func setRoot(spec *jail.Spec, cfg *config.Config, w who) {
 	} else if !path.IsAbs(spec.Chdir) {
 		spec.Chdir = path.Join(w.dir, spec.Chdir)
 	}
-	spec.Root.AppDirs = appDirs(&cfg.Python, spec.Chdir)
+	spec.Root.AppDirs = prune(append(appDirs(&cfg.Python, spec.Chdir), servedDirs(cfg, spec.Chdir)...))
 }
 
 // setIsolation adds what is asked for piece by piece. The hooks of the phases before the clone are the parent's and not in the
@@ -160,6 +160,9 @@ func idName(file string, id int) string {
 	return ""
 }
 
+// systemDirs are in an @host jail anyway.
+var systemDirs = []string{"/usr", "/etc", "/bin", "/sbin", "/lib", "/lib64"}
+
 // appDirs lists what an @host jail has to see beside the system: the app's own directories and a Python that is
 // installed outside of /usr. Directories inside another one of the list are left out.
 func appDirs(py *config.Python, chdir string) []string {
@@ -172,7 +175,7 @@ func appDirs(py *config.Python, chdir string) []string {
 			dir = path.Join(chdir, dir)
 		}
 		dir = path.Clean(dir)
-		if dir != "/" && !slices.ContainsFunc([]string{"/usr", "/etc", "/bin", "/sbin", "/lib", "/lib64"}, func(sys string) bool { return within(dir, sys) }) {
+		if dir != "/" && !slices.ContainsFunc(systemDirs, func(sys string) bool { return within(dir, sys) }) {
 			dirs = append(dirs, dir)
 		}
 	}
@@ -200,6 +203,41 @@ func appDirs(py *config.Python, chdir string) []string {
 		}
 	}
 	return prune(dirs)
+}
+
+// servedDirs lists what an @host jail has to see because it is served or loaded from.
+func servedDirs(cfg *config.Config, chdir string) []string {
+	var dirs []string
+	add := func(name string, isFile bool) {
+		if !path.IsAbs(name) {
+			name = path.Join(chdir, name)
+		}
+		if info, err := os.Stat(name); isFile || err == nil && !info.IsDir() {
+			name = path.Dir(name)
+		}
+		if name = path.Clean(name); name != "/" && !slices.ContainsFunc(systemDirs, func(sys string) bool { return within(name, sys) }) {
+			dirs = append(dirs, name)
+		}
+	}
+	if cfg.Static.On() {
+		for _, dir := range cfg.Static.Dirs() {
+			add(dir, false)
+		}
+	}
+	for _, files := range cfg.Serve.ErrorPages {
+		for _, file := range files {
+			add(file, true)
+		}
+	}
+	for _, m := range cfg.Apps.Mounts {
+		if file, _, _ := strings.Cut(m[1], ":"); strings.HasPrefix(file, "/") {
+			add(file, true)
+		}
+	}
+	if file, ok := strings.CutPrefix(cfg.Apps.Paste, "config:"); ok {
+		add(file, true)
+	}
+	return dirs
 }
 
 // basePython is the installation that a virtualenv borrows its interpreter from, by "home" of its pyvenv.cfg (PEP 405).

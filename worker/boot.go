@@ -33,7 +33,9 @@ type Conf struct {
 	NoWrapper    bool        `json:"wsgi_disable_file_wrapper"`
 	CatchExc     bool        `json:"catch_exceptions"`
 	Hooks        []Hook      `json:"hooks"` // of the phases that are a worker's own, in order
-	Opt          [][2]string `json:"opt"`   // resolved options in order; a flag has the value ""
+	Serve        *Serve      `json:"serve"` // nil when nothing stands between a request and the app
+	Apps         Apps        `json:"apps"`
+	Opt          [][2]string `json:"opt"` // resolved options in order; a flag has the value ""
 }
 
 // Hook is one hook that a worker runs itself; the phases are post-fork, accepting, accepting-once, accepting1 and accepting1-once.

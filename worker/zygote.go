@@ -102,7 +102,19 @@ func NewZygote(path string, conf Conf, files ZygoteFiles) (*Zygote, error) {
 	for _, l := range files.Listeners {
 		fds = append(fds, l.Fd())
 	}
-	return &Zygote{Path: path, Argv: []string{path, "-c", python.Bootstrap}, Files: fds, boot: boot}, nil
+	return &Zygote{Path: path, Argv: argv(path, &conf.Apps), Files: fds, boot: boot}, nil
+}
+
+// argv starts the interpreter with the options that only its command line has.
+func argv(path string, apps *Apps) []string {
+	words := []string{path}
+	for range apps.Optimize {
+		words = append(words, "-O")
+	}
+	if apps.NoSite {
+		words = append(words, "-S")
+	}
+	return append(words, "-c", python.Bootstrap)
 }
 
 // Close drops the master's own reference to the boot document.

@@ -1,14 +1,11 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -65,14 +62,4 @@ func readFD(fd int) ([]byte, error) {
 	f := os.NewFile(uintptr(own), fmt.Sprintf("fd %d", fd))
 	defer f.Close()
 	return io.ReadAll(io.LimitReader(f, maxOutput))
-}
-
-// lookupTime bounds the wait for a name server: a reload waits with it.
-const lookupTime = 5 * time.Second
-
-// lookupHost finds the addresses of a host, for resolve.
-func lookupHost(host string) ([]string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), lookupTime)
-	defer cancel()
-	return net.DefaultResolver.LookupHost(ctx, host)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"gowsgi/config"
@@ -14,7 +15,7 @@ import (
 
 // runParent is the role of whoever the user starts: read the configuration, do what it asks for.
 func runParent(args, env []string, stdin io.Reader, stdout, stderr *os.File) int {
-	options := config.Options{Args: args, Env: env, Stdin: stdin, Exec: shellOutput, ReadFD: readFD, Lookup: lookupHost}
+	options := config.Options{Args: args, Env: env, Stdin: stdin, Exec: shellOutput, ReadFD: readFD, Lookup: lookupHost, Fetch: fetchURL}
 	cfg, err := config.Load(options)
 	if err != nil {
 		printProblems(stderr, err)
@@ -61,7 +62,7 @@ func serve(cfg *config.Config, options config.Options, env []string, stdout, std
 	return reload.Run(reload.Setup{
 		Config: cfg,
 		Load: func() (*config.Config, error) {
-			next, err := config.Load(options)
+			next, err := loadAgain(options)
 			if err == nil {
 				warn(next)
 			}
@@ -70,6 +71,16 @@ func serve(cfg *config.Config, options config.Options, env []string, stdout, std
 		Payload: payload(env, terminal),
 		Log:     log, LogFile: logFile, Version: version,
 	})
+}
+
+// loadAgain is config.Load for a parent that serves: a fault of ours in it must cost the reload, not the parent.
+func loadAgain(options config.Options) (cfg *config.Config, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			cfg, err = nil, fmt.Errorf("cannot read the configuration, by a fault of the program: %v\n%s", fault, debug.Stack())
+		}
+	}()
+	return config.Load(options)
 }
 
 // printProblems writes each problem of a configuration on a line of its own.

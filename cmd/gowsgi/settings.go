@@ -34,6 +34,7 @@ func payload(env []string, terminal bool) func(*config.Config, reload.Boot) (any
 			MaxRequests: cfg.Life.MaxRequests, MaxReqDelta: cfg.Life.MaxRequestsDelta, StackOnUSR2: cfg.Life.HarakiriVerbose,
 			LogRequests: !cfg.Log.DisableRequests, LogJSON: cfg.Log.JSON,
 		}
+		conf.Apps, conf.Serve = worker.Apps(cfg.Apps), serving(cfg)
 		for _, e := range cfg.Entries {
 			conf.Opt = append(conf.Opt, [2]string{e.Key, e.Value})
 		}
@@ -66,6 +67,27 @@ func payload(env []string, terminal bool) func(*config.Config, reload.Boot) (any
 			Daemons:   daemons(&cfg.Daemons), Crons: jobs, CronMercy: cronMercy,
 		}, nil
 	}
+}
+
+// serving is what stands between a request and the app, nil for nothing.
+func serving(cfg *config.Config) *worker.Serve {
+	s := &worker.Serve{
+		NoSendfile: cfg.Serve.NoSendfile, AddHeaders: cfg.Serve.AddHeaders, RemHeaders: cfg.Serve.RemHeaders,
+		LimitPost: cfg.Serve.LimitPost, ErrorPages: cfg.Serve.ErrorPages,
+	}
+	if c := &cfg.Static; c.On() {
+		s.Static = &worker.Static{
+			Check: c.Check, Docroot: c.Docroot, Maps: c.Maps, Maps2: c.Maps2, Index: c.Index, SkipExt: c.SkipExt, Safe: c.Safe,
+			MIMEFiles: c.MIMEFiles, GzipAll: c.GzipAll, Gzip: c.Gzip, GzipDirs: c.GzipDirs, GzipExts: c.GzipExts, Range: c.Range, Mode: c.Mode,
+		}
+		for _, e := range c.Expires {
+			s.Static.Expires = append(s.Static.Expires, worker.Expires(e))
+		}
+	}
+	if s.Static == nil && !s.NoSendfile && len(s.AddHeaders)+len(s.RemHeaders)+len(s.ErrorPages) == 0 && s.LimitPost == 0 {
+		return nil
+	}
+	return s
 }
 
 // listener is what the runtime is told of a socket.

@@ -48,10 +48,10 @@ func FreePort(t testing.TB) string {
 	return ""
 }
 
-// Dial connects to host:port, or to a unix socket when addr starts with a slash.
+// Dial connects to host:port, or to a unix socket when addr starts with a slash, or with @ for a name in the abstract space.
 func Dial(addr string, timeout time.Duration) (net.Conn, error) {
 	network := "tcp"
-	if strings.HasPrefix(addr, "/") {
+	if strings.HasPrefix(addr, "/") || strings.HasPrefix(addr, "@") {
 		network = "unix"
 	}
 	c, err := net.DialTimeout(network, addr, timeout)

@@ -2,24 +2,48 @@
 
 import sys
 
-from _gowsgi.runtime import log, print_traceback
+from _gowsgi.runtime import error_page, log, print_traceback
+
+prepared = []  # not empty once sys.path is set
 
 
 def load(rt):
     """Imports the application into rt.app; false when that failed, with the traceback in the log."""
     conf = rt.conf
+    apps = conf["apps"]
+    plain = True  # nothing but the one application
+    for key in ("mounts", "imports", "aliases", "late_aliases", "eval", "paste", "pecan"):
+        plain = plain and not apps[key]
     try:
         prepare_path(conf)
-        if not conf["module"] and not conf["wsgi_file"]:
-            return False
-        rt.app = find(conf)
+        if not plain:
+            from _gowsgi import apps
+
+            rt.app = apps.load(conf)
+        elif conf["module"] or conf["wsgi_file"]:
+            rt.app = find(conf)
     except BaseException:  # an application may as well call sys.exit() while it is imported
         print_traceback()
     return rt.app is not None
 
 
+def prepare(rt):
+    """What is done once, before anything is loaded and whoever loads the application."""
+    apps = rt.conf["apps"]
+    if apps["executable"]:
+        sys.executable = apps["executable"]
+    if apps["shared_imports"]:
+        from _gowsgi.apps import imports
+
+        prepare_path(rt.conf)
+        imports(apps["shared_imports"])
+
+
 def prepare_path(conf):
     """Sets sys.argv and sys.path: the pythonpath entries, globs expanded, the last one first as in uWSGI, then "."."""
+    if prepared:
+        return
+    prepared.append(True)
     sys.argv = ["uwsgi"] + conf["pyargv"].split()
     if "" in sys.path:
         sys.path.remove("")  # what -c put there
@@ -38,11 +62,13 @@ def find(conf):
     """Imports the module or file and returns the callable in it."""
     name = conf["callable"]
     if conf["wsgi_file"]:
-        module = from_file(conf["wsgi_file"])
-    else:
-        path, _, after = conf["module"].partition(":")
-        name = after or name
-        module = __import__(path, fromlist=["application"])
+        return pick(from_file(conf["wsgi_file"]), name)
+    path, _, after = conf["module"].partition(":")
+    return pick(__import__(path, fromlist=["application"]), after or name)
+
+
+def pick(module, name):
+    """The callable of this name in a module, without a name the first of the usual ones."""
     if name:
         return resolve(module, name)
     for name in ("application", "app"):
@@ -87,5 +113,6 @@ def from_file(path):
 def missing(env, start_response):
     """The application of a worker that has none."""
     log("--- no python application found, check your startup logs for errors ---")
-    start_response("500 Internal Server Error", [("Content-Type", "text/plain")])
-    return [b"Internal Server Error"]
+    kind, body = error_page("500 Internal Server Error")
+    start_response("500 Internal Server Error", [("Content-Type", kind)])
+    return [body]

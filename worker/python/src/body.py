@@ -1,6 +1,6 @@
 """wsgi.input: request bodies of a known length, of none, and decoded from chunks."""
 
-from _gowsgi.wire import CHUNK, InputError, InputTimeout
+from _gowsgi.wire import CHUNK, InputError, InputTimeout, InputTooLong
 
 MAX_CHUNK_LINE = 4096  # bytes of one chunk-size line with its extensions
 
@@ -152,7 +152,7 @@ class Input(object):
 class ChunkedInput(Input):
     """A body in the chunked coding (RFC 9112, 7.1), read strictly: what is not exactly a chunk ends the connection."""
 
-    __slots__ = ("raw", "at", "chunk", "ended", "max_trailer")
+    __slots__ = ("raw", "at", "chunk", "ended", "max_trailer", "allowed")
 
     def __init__(self, wire, fd, data, expects, max_trailer):
         Input.__init__(self, wire, fd, 0, b"", expects)
@@ -161,6 +161,7 @@ class ChunkedInput(Input):
         self.chunk = 0  # bytes left of the current chunk
         self.ended = False
         self.max_trailer = max_trailer
+        self.allowed = 1 << 62  # bytes that may still come, of limit-post
 
     @property
     def finished(self):
@@ -197,6 +198,10 @@ class ChunkedInput(Input):
         if not 0 < len(digits) <= 15 or digits.strip(b"0123456789abcdefABCDEF"):
             self._refuse("bad chunk size")
         self.chunk = int(digits, 16)
+        self.allowed -= self.chunk
+        if self.allowed < 0:
+            self.broken = True
+            raise InputTooLong("the chunked request body is longer than limit-post")
         if not self.chunk:
             left = self.max_trailer
             while line and left > 0:

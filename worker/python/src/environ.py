@@ -19,10 +19,18 @@ def objects(runtime, core):
         "uwsgi.node": conf["node"].encode("utf-8"),
     }
     if not conf["wsgi_disable_file_wrapper"]:
-        env["wsgi.file_wrapper"] = FileWrapper
+        env["wsgi.file_wrapper"] = file_wrapper(conf)
     if conf["threads"] > 1:
         env["uwsgi.core"] = core
     return env
+
+
+def file_wrapper(conf):
+    if conf["serve"] and conf["serve"]["no_sendfile"]:
+        from _gowsgi.serving import PlainWrapper
+
+        return PlainWrapper
+    return FileWrapper
 
 
 def base(fixed, conf, listener):

@@ -33,6 +33,7 @@ class HttpProtocol(object):
         self.limit = conf["buffer_size"]
         self.room = min(self.limit + 4, 16384)
         self.post_buffering = conf["post_buffering"]
+        self.limit_post = conf["serve"]["limit_post"] if conf["serve"] else 0
         self.keep_packet = conf["log_requests"]
 
     def serve(self, fd, peer):
@@ -90,10 +91,14 @@ class HttpProtocol(object):
 
     def body(self, fd, peer, env, length, data, expects):
         """The wsgi.input for a body of length bytes, or in chunks when length is negative."""
+        if 0 < self.limit_post < length:
+            self.refuse(fd, peer, "413 Content Too Large", "a body of %d bytes, more than limit-post" % length)
+            return None
         if length < 0:
             # A chunked body has an end of its own: PEP 3333 servers tell it so, and frameworks look for this key.
             env["wsgi.input_terminated"] = True
             body = ChunkedInput(self.wire, fd, data, expects, self.limit)
+            body.allowed = self.limit_post or body.allowed
         else:
             body = Input(self.wire, fd, length, data, expects)
         if self.post_buffering:

@@ -6,6 +6,7 @@ from time import monotonic
 
 from _gowsgi.http import HttpProtocol
 from _gowsgi.request import Request
+from _gowsgi.wire import file_span
 
 MAX_PARKED = 512  # idle connections a core keeps; beyond, the one that idles longest is closed
 DISCARD = 65536  # bytes of an unread body that are read off to keep a connection
@@ -76,8 +77,14 @@ class KeptRequest(Request):
         self.whole = self.no_body or not self.left
 
     def _respond_file(self, filelike):
-        if self.left is not None or not Request._respond_file(self, filelike):
+        if self.left is not None:
+            span = file_span(filelike)
+            if span is None or span[2] != self.left:
+                return False
+        if not Request._respond_file(self, filelike):
             return False
+        if self.left is not None:
+            self.left -= self.sent
         if self.sent < self.total:
             self.keep = False  # the file shrank while it was sent
         return True

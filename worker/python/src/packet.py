@@ -8,7 +8,7 @@ from _gowsgi.environ import scheme, trim_script_name
 from _gowsgi.request import PACKET_HEADER as HEADER
 from _gowsgi.request import Request
 from _gowsgi.runtime import log
-from _gowsgi.wire import report
+from _gowsgi.wire import Gone, report
 
 
 class PacketRequest(Request):
@@ -31,6 +31,7 @@ class PacketProtocol(object):
         self.limit = conf["buffer_size"]
         self.room = min(self.limit + HEADER, 16384)
         self.post_buffering = conf["post_buffering"]
+        self.limit_post = conf["serve"]["limit_post"] if conf["serve"] else 0
         self.keep_packet = conf["log_requests"]
 
     def serve(self, fd, peer):
@@ -154,6 +155,15 @@ class PacketProtocol(object):
         self.core.read_error()
         close(fd)
 
+    def too_long(self, fd, peer, size):
+        report("a body of %d bytes, more than limit-post, answered 413" % size, peer)
+        self.core.read_error()
+        try:
+            self.wire.send(fd, b"HTTP/1.1 413 Content Too Large\r\nContent-Type: text/plain\r\n\r\nContent Too Large")
+        except Gone:
+            return
+        self.wire.linger(fd)
+
     def body(self, fd, peer, env, length, data):
         """The wsgi.input of a request with a CONTENT_LENGTH; None when that is no number or the body stays away."""
         if not length.isdecimal():
@@ -163,6 +173,9 @@ class PacketProtocol(object):
         size = int(length)
         if not size:
             return NO_BODY
+        if 0 < self.limit_post < size:
+            self.too_long(fd, peer, size)
+            return None
         body = Input(self.wire, fd, size, data)
         if self.post_buffering:
             from _gowsgi import buffered

@@ -3,7 +3,7 @@
 from os import close
 from os import write as write_fd
 
-from _gowsgi.runtime import log
+from _gowsgi.runtime import error_page, log
 from _gowsgi.wire import Gone, file_span
 
 PACKET_HEADER = 4  # bytes of a uwsgi packet before its variables: modifier1, size (16 bits, little-endian), modifier2
@@ -179,10 +179,10 @@ class Request(object):
         if self.started or self.gone:
             return
         self.head = b""
-        text = status.partition(" ")[2]
+        kind, body = error_page(status)
         try:
-            self.start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(text)))])
-            self.announce(len(text))
-            self.send(text.encode("latin-1"))
+            self.start_response(status, [("Content-Type", kind), ("Content-Length", str(len(body)))])
+            self.announce(len(body))
+            self.send(body)
         except Gone:
             pass

@@ -54,6 +54,19 @@ def log(text):
         pass  # nobody is left to tell
 
 
+def error_page(status):
+    """(type, body) of an answer of the server's own."""
+    serve = current.conf["serve"]
+    page = None
+    if serve and serve["error_pages"]:
+        from _gowsgi import serving
+
+        page = serving.page(serve["error_pages"].get(status[:3]))
+    if page is not None:
+        return "text/html", page
+    return "text/plain", status.partition(" ")[2].encode("latin-1")
+
+
 def print_traceback(whole=False):
     """Prints the exception being handled, without the runtime's own frames unless whole is set (a fault of ours)."""
     kind, value, tb = sys.exc_info()

@@ -31,6 +31,10 @@ class InputTimeout(InputError):
     status = "408 Request Timeout"
 
 
+class InputTooLong(InputError):
+    status = "413 Content Too Large"
+
+
 class Wire(object):
     """How the connections of one listening socket are read and written."""
 
@@ -156,7 +160,8 @@ def file_span(filelike):
             return None
     except Exception:  # a file-like object may raise what it likes for what it is not
         return None
-    return fd, offset, max(0, info.st_size - offset)
+    end = getattr(filelike, "span_end", info.st_size)  # of a part of a file that the runtime itself sends
+    return fd, offset, max(0, min(end, info.st_size) - offset)
 
 
 def report(text, peer):

@@ -26,6 +26,8 @@ def preload(conf):
         ("_gowsgi.http", "http" in protos or "http11" in protos),
         ("_gowsgi.http11", "http11" in protos),
         ("_gowsgi.front", any(listener["front"] for listener in conf["sockets"])),
+        ("_gowsgi.serving", conf["serve"]),
+        ("_gowsgi.static", conf["serve"] and conf["serve"]["static"]),
         ("_gowsgi.requestlog", conf["log_requests"]),
         ("threading", conf["threads"] > 1),
     ]
@@ -106,11 +108,18 @@ def main(rt, slot):
 
         if not application.load(rt) and conf["need_app"]:
             return FAILED_APP
+    if conf["apps"]["chdir2"]:
+        log("chdir() to %s" % conf["apps"]["chdir2"])
+        os.chdir(conf["apps"]["chdir2"])
     ok = rt.has_app = rt.app is not None
     if not ok:
         from _gowsgi.application import missing
 
         rt.app = missing
+    if conf["serve"]:
+        from _gowsgi import serving
+
+        rt.app = serving.dress(rt.app, conf)
     rt.cores = [Core(rt, index) for index in range(conf["threads"])]
     # Signals arrive between two bytecodes of the main thread; one that comes just before epoll_wait(2) would wait for
     # the next connection if this pipe did not wake it.

@@ -18,6 +18,10 @@ def main(conf):
     rt = runtime.current
     prepare(rt, conf)
     ok, usec = True, 0
+    if conf["apps"]["shared_imports"] or conf["apps"]["executable"]:
+        from _gowsgi import application
+
+        application.prepare(rt)
     if not conf["lazy_apps"]:
         from _gowsgi import application
 

@@ -45,7 +45,7 @@ def variables(env):
 
 
 def packet(data):
-    protocol = PacketProtocol(None, None, {}, {}, {"buffer_size": LIMIT, "post_buffering": 0, "log_requests": False})
+    protocol = PacketProtocol(None, None, {}, {}, {"buffer_size": LIMIT, "post_buffering": 0, "log_requests": False, "serve": None})
     env = protocol.parse(data, 4 + (data[1] | data[2] << 8))
     return b"refused" if env is None else strings(*variables(env))
 
