@@ -16,6 +16,7 @@ type Config struct {
 	Process   Process   `json:"process"`
 	Life      Life      `json:"life"`
 	Cheaper   Cheaper   `json:"cheaper"`
+	Worker    Worker    `json:"worker"`
 	Python    Python    `json:"python"`
 	Protocol  Protocol  `json:"protocol"`
 	Apps      Apps      `json:"apps"`
@@ -142,12 +143,13 @@ func defaults() *Config {
 	return &Config{
 		Sockets:  Sockets{Timeout: 4},
 		Process:  Process{Processes: 1, Threads: 1, Master: true, WorkerReloadMercy: 60},
-		Life:     Life{MinLifetime: defaultMinLifetime},
+		Life:     Life{MinLifetime: defaultMinLifetime, HarakiriSignal: 15},
 		Protocol: Protocol{BufferSize: 4096},
 		Stats:    defaultStats(),
 		Cheaper:  defaultCheaper(),
 		Daemons:  Daemons{Mercy: defaultDaemonMercy},
 		Crons:    Crons{Mercy: -1},
+		Worker:   Worker{CheckSeconds: 1, ForkDelay: 2},
 	}
 }
 
@@ -162,6 +164,7 @@ func (c *Config) bind(protocol *string) []option {
 		c.Process.options(),
 		c.Life.options(),
 		c.Cheaper.options(),
+		c.Worker.options(),
 		c.Python.options(),
 		c.Protocol.options(),
 		c.Apps.options(),

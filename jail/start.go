@@ -29,6 +29,7 @@ type Command struct {
 	Log        *os.File            // becomes 1 and 2; nil: our own standard error
 	Env        []string            // the whole environment
 	PostJail   func(pid int) error // after the clone, before the process does anything; its error ends the start. nil: none
+	Prio       int                 // nice value of all that lives in the jail
 	Join       []*os.File          // namespaces of another jail to start in, before those of the spec are made (ReceiveNamespaces)
 	Patience   time.Duration       // how long an interface of the name may still be there: that of a jail which is being torn down
 }
@@ -127,6 +128,11 @@ func (p *Process) release(payload json.RawMessage, c *Command) error {
 		var err error
 		if p.link, err = v.createIn(p.PID, c.Patience); err != nil {
 			return newStepError(Step{Name: "veth", Arg: v.Name}, err)
+		}
+	}
+	if c.Prio != 0 {
+		if err := setPrio(p.PID, c.Prio); err != nil {
+			return newStepError(Step{Name: "prio", Arg: fmt.Sprint(c.Prio)}, err)
 		}
 	}
 	if c.PostJail != nil {

@@ -180,7 +180,7 @@ func TestCronRunsAreBounded(t *testing.T) {
 		t.Errorf("%d runs at a time, want %d", started, cronRuns)
 	}
 	var told jail.Message
-	for _, a := range u.handle(Exited{1000 + cronRuns, unix.WaitStatus(0)}, now) {
+	for _, a := range u.handle(Exited{PID: 1000 + cronRuns, Status: unix.WaitStatus(0)}, now) {
 		if tell, ok := a.(Tell); ok {
 			told = tell.Message
 		}

@@ -37,6 +37,7 @@ type (
 	Exited struct {
 		PID    int
 		Status unix.WaitStatus
+		OOM    bool // the kernel has killed something for want of memory since the last look
 	}
 	// Asked is a signal to the master, translated.
 	Asked struct{ Action verdict.Action }

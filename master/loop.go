@@ -68,6 +68,7 @@ type loop struct {
 	floods  int
 
 	queueWarned bool
+	oomKills    uint64 // at the last tick
 	code        int
 	done        bool
 }
@@ -115,6 +116,10 @@ func (l *loop) run() int {
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	go readControl(l.res.Conn, l.control)
 	go l.clerk.run()
+	if l.set.Title != "" {
+		l.warn(setTitle(l.set.Title))
+	}
+	l.oomKills = oomKills()
 	l.feed(Booted{})
 	ticker := time.NewTicker(time.Duration(max(l.set.TickSeconds, 1)) * time.Second)
 	defer ticker.Stop()
@@ -183,7 +188,8 @@ func readControl(conn *jail.Conn, out chan<- Event) {
 // order never loses the birth of a worker that died at once.
 func (l *loop) children() {
 	jail.Reap(func(pid int, status unix.WaitStatus, _ *unix.Rusage) {
-		l.ends = append(l.ends, Exited{pid, status})
+		oom := status.Signaled() && status.Signal() == unix.SIGKILL && oomKills() > l.oomKills
+		l.ends = append(l.ends, Exited{pid, status, oom})
 	})
 	packets, full := l.chans.drain()
 	for _, p := range packets {

@@ -50,6 +50,7 @@ type machine struct {
 	renewal     renewal
 	epoch       uint64 // of the code that new workers get
 
+	queue  int     // connections that waited at the last tick
 	scaler *scaler // nil: the number of workers is fixed
 	sleep  sleeper
 
@@ -116,7 +117,10 @@ func (m *machine) handle(ev Event, now time.Time) []Action {
 
 // backoff doubles from firstBackoff to maxBackoff, and adds up to a quarter, lest many that died together try again together.
 func (m *machine) backoff(n int) time.Duration {
-	d := firstBackoff
+	d := time.Duration(m.set.ForkDelaySeconds) * time.Second
+	if d == 0 {
+		d = firstBackoff
+	}
 	for ; n > 1 && d < maxBackoff; n-- {
 		d *= 2
 	}
@@ -136,6 +140,8 @@ func (m *machine) said(msg Said, now time.Time) []Action {
 		return m.workerReady(msg.Message, now)
 	case worker.Served:
 		return m.served(msg.Message, now)
+	case worker.Monitored:
+		return m.monitored(msg.Message, now)
 	case worker.Reload:
 		return []Action{Tell{jail.Message{Type: jail.MsgAsked, Action: jail.Action(verdict.ReloadAll)}}}
 	case worker.Stop:
@@ -212,7 +218,7 @@ func (m *machine) maybeGone(now time.Time) []Action {
 func (m *machine) woke(now time.Time) []Action {
 	acts := m.zygotesDue(now)
 	for i := range m.slots {
-		acts = append(acts, m.slots[i].overdue(now)...)
+		acts = append(acts, m.mercyOver(&m.slots[i], now)...)
 	}
 	return append(acts, m.forkDue(now)...)
 }

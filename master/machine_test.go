@@ -28,7 +28,11 @@ func words(acts []Action) string {
 		case QuitZygote:
 			out = append(out, "quit")
 		case Kill:
-			out = append(out, fmt.Sprintf("%v %d", strings.TrimPrefix(unix.SignalName(a.Signal), "SIG"), a.PID))
+			name := strings.TrimPrefix(unix.SignalName(a.Signal), "SIG")
+			if a.Signal == signalOverdue {
+				name = "overdue"
+			}
+			out = append(out, fmt.Sprintf("%s %d", name, a.PID))
 		case Tell:
 			if a.Type == jail.MsgNote && strings.HasSuffix(a.Event, "renewed") {
 				out = append(out, a.Event)
@@ -51,8 +55,8 @@ func words(acts []Action) string {
 	return strings.Join(out, ", ")
 }
 
-func exited(pid, code int) Exited          { return Exited{pid, unix.WaitStatus(code << 8)} }
-func killed(pid int, s unix.Signal) Exited { return Exited{pid, unix.WaitStatus(s)} }
+func exited(pid, code int) Exited          { return Exited{PID: pid, Status: unix.WaitStatus(code << 8)} }
+func killed(pid int, s unix.Signal) Exited { return Exited{PID: pid, Status: unix.WaitStatus(s)} }
 func loadedMsg(ok bool) Said               { return loadedBy(1, ok) }
 func loadedBy(zygote uint64, ok bool) Said {
 	return Said{worker.Message{Kind: worker.Loaded, OK: ok}, zygote}
@@ -85,7 +89,7 @@ func TestMachine(t *testing.T) {
 		steps []step
 	}{
 		"a worker that is killed comes back": {steps: after(
-			step{ev: killed(11, unix.SIGKILL), wait: time.Minute, want: "died signal, fork 1/3"},
+			step{ev: killed(11, unix.SIGKILL), wait: time.Minute, want: "died killed, fork 1/3"},
 			step{ev: forkedMsg(1, 3, 13)}, step{ev: readyMsg(1, 13, true)})},
 		"a worker that dies young is throttled, more each time": {steps: after(
 			step{ev: exited(11, 1), want: "died exit, fork 1/3"}, step{ev: forkedMsg(1, 3, 13)},
@@ -95,7 +99,12 @@ func TestMachine(t *testing.T) {
 		"a birth that cannot be true is ignored": {steps: after(
 			step{ev: forkedMsg(1, 9, 99)}, step{ev: forkedMsg(7, 1, 99)}, step{ev: readyMsg(9, 9, true)},
 			step{ev: exited(11, 1), want: "died exit, fork 1/3"}, step{ev: forkedMsg(1, 3, 1)}, step{ev: forkedMsg(1, 3, 5)},
-			step{ev: forkedMsg(1, 3, 40)}, step{ev: killed(40, 9), wait: time.Minute, want: "died signal, fork 1/4"})},
+			step{ev: forkedMsg(1, 3, 40)}, step{ev: killed(40, 9), wait: time.Minute, want: "died killed, fork 1/4"})},
+		"each end has its cause": {steps: after(
+			step{ev: killed(11, unix.SIGSYS), wait: time.Minute, want: "died seccomp, fork 1/3"}, step{ev: killed(12, unix.SIGSEGV), want: "died signal, fork 2/4"},
+			step{ev: forkedMsg(1, 3, 13)}, step{ev: forkedMsg(2, 4, 14)},
+			step{ev: Exited{PID: 13, Status: unix.WaitStatus(unix.SIGKILL), OOM: true}, wait: time.Minute, want: "died oom, fork 1/5"},
+			step{ev: exited(14, 22), want: "died app-failed, fork 2/6"})},
 		"orphans are no news": {steps: after(step{ev: exited(4711, 0)})},
 		"leave": {steps: after(
 			step{ev: Leave{}, want: "quit, HUP 11, HUP 12"}, step{ev: Leave{}}, step{ev: exited(11, 17), want: "died reload"},
@@ -190,6 +199,10 @@ func servedMsg(slot, pid int) Said {
 	return Said{worker.Message{Kind: worker.Served, Slot: slot, PID: pid}, 1}
 }
 
+func monitoredMsg(slot, pid int) Said {
+	return Said{worker.Message{Kind: worker.Monitored, Slot: slot, PID: pid}, 1}
+}
+
 // budget: table, a row for each limit.
 func TestLimits(t *testing.T) {
 	const s = time.Second
@@ -198,12 +211,34 @@ func TestLimits(t *testing.T) {
 		steps []step
 	}{
 		"harakiri": {Limits{Harakiri: 2 * s}, after(
-			step{ev: Sampled{Slot: 1, Busy: 2 * s}}, step{ev: Sampled{Slot: 1, Busy: 3 * s}, want: "KILL 11"},
+			step{ev: Sampled{Slot: 1, Busy: 2 * s}}, step{ev: Sampled{Slot: 1, Busy: 3 * s}, want: "overdue 11, HUP 11"},
+			step{ev: Sampled{Slot: 1, Busy: 4 * s}}, step{ev: Woke{}, wait: lastWords, want: "KILL 11"},
 			step{ev: killed(11, unix.SIGKILL), wait: s, want: "died harakiri, fork 1/3"})},
 		"harakiri with the stacks first": {Limits{Harakiri: 2 * s, HarakiriVerbose: true}, after(
-			step{ev: Sampled{Slot: 1, Busy: 3 * s}, want: "USR2 11"}, step{ev: Sampled{Slot: 1, Busy: 3 * s}},
-			step{ev: Sampled{Slot: 1, Busy: 4 * s}, wait: s, want: "KILL 11"},
+			step{ev: Sampled{Slot: 1, Busy: 3 * s}, want: "USR2 11, overdue 11, HUP 11"}, step{ev: Woke{}, wait: lastWords, want: "KILL 11"},
 			step{ev: killed(11, unix.SIGKILL), want: "died harakiri, fork 1/3"})},
+		"harakiri that asks first": {Limits{Harakiri: 2 * s, HarakiriGraceful: 4 * s, HarakiriSignal: 15}, after(
+			step{ev: Sampled{Slot: 1, Busy: 3 * s}, want: "overdue 11, HUP 11"}, step{ev: Woke{}, wait: lastWords, want: "TERM 11"},
+			step{ev: Sampled{Slot: 1, Busy: 5 * s}}, step{ev: Woke{}, wait: 4 * s, want: "KILL 11"},
+			step{ev: killed(11, unix.SIGKILL), want: "died harakiri, fork 1/3"})},
+		"harakiri lets the other threads finish": {Limits{Harakiri: 2 * s}, after(
+			step{ev: Sampled{Slot: 1, Busy: 3 * s, Others: 2}, want: "overdue 11, HUP 11"}, step{ev: Sampled{Slot: 1, Busy: 4 * s, Others: 1}, wait: s},
+			step{ev: Woke{}, wait: s}, step{ev: Sampled{Slot: 1, Busy: 6 * s}, want: "overdue 11"}, step{ev: Sampled{Slot: 1, Busy: 6 * s}},
+			step{ev: Woke{}, wait: lastWords, want: "KILL 11"}, step{ev: killed(11, unix.SIGKILL), want: "died harakiri, fork 1/3"})},
+		"harakiri lets the other threads finish, not for ever": {Limits{Harakiri: 2 * s}, after(
+			step{ev: Sampled{Slot: 1, Busy: 3 * s, Others: 2}, want: "overdue 11, HUP 11"}, step{ev: Woke{}, wait: 60 * s, want: "KILL 11"})},
+		"harakiri of a request that ends after all": {Limits{Harakiri: 2 * s}, after(
+			step{ev: Sampled{Slot: 1, Busy: 3 * s}, want: "overdue 11, HUP 11"}, step{ev: exited(11, 17), want: "died harakiri, fork 1/3"})},
+		"harakiri only when others wait": {Limits{Harakiri: 2 * s, HarakiriQueue: 3}, after(
+			step{ev: Ticked{Workers: make([]Load, 2), Queue: 3}}, step{ev: Sampled{Slot: 1, Busy: 3 * s}},
+			step{ev: Ticked{Workers: make([]Load, 2), Queue: 4}}, step{ev: Sampled{Slot: 1, Busy: 3 * s}, want: "overdue 11, HUP 11"})},
+		"a monitored exception, whatever the least lifetime": {Limits{MinLifetime: 10 * s}, after(
+			step{ev: monitoredMsg(1, 99)}, step{ev: monitoredMsg(1, 11), want: "HUP 11"}, step{ev: monitoredMsg(2, 12)},
+			step{ev: exited(11, 17), want: "died exception, fork 1/3"}, step{ev: forkedMsg(1, 3, 13)}, step{ev: readyMsg(1, 13, true), want: "HUP 12"})},
+		"reload on what a worker holds alone, or shares": {Limits{ReloadUSS: 100, ReloadPSS: 200}, after(
+			step{ev: Sampled{Slot: 1, USS: 99, PSS: 199}}, step{ev: Sampled{Slot: 1, USS: 99, PSS: 200}, want: "HUP 11"},
+			step{ev: exited(11, 17), want: "died rss, fork 1/3"}, step{ev: forkedMsg(1, 3, 13)}, step{ev: readyMsg(1, 13, true)},
+			step{ev: Sampled{Slot: 2, USS: 100}, want: "HUP 12"})},
 		"harakiri spares a request that ends in time": {Limits{Harakiri: 2 * s}, after(
 			step{ev: Sampled{Slot: 1, Busy: s}}, step{ev: Sampled{Slot: 1}})},
 		"a worker that is not there has no limit": {Limits{Harakiri: 2 * s}, after(

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,9 +29,14 @@ func (l *loop) measure() {
 		}
 		l.board.SetMemory(i, rss, vsz)
 		tick.Workers[i].RSS = rss
-		busy, what := l.longestRequest(i)
-		l.feed(Sampled{Slot: s.id, Busy: busy, What: what, RSS: rss, VSZ: vsz})
+		sample := l.longestRequest(i)
+		sample.Slot, sample.RSS, sample.VSZ = s.id, rss, vsz
+		if l.set.Limits.ReloadUSS > 0 || l.set.Limits.ReloadPSS > 0 {
+			sample.USS, sample.PSS = ownMemory(s.pid)
+		}
+		l.feed(sample)
 	}
+	l.oomKills = oomKills()
 	l.feed(tick)
 }
 
@@ -50,7 +57,7 @@ func (l *loop) loadOf(slot int) Load {
 
 // waiting counts the connections in the listen queues, when something depends on it.
 func (l *loop) waiting() int {
-	if l.set.Cheaper.Min == 0 && l.set.Sleep.Idle == 0 {
+	if l.set.Cheaper.Min == 0 && l.set.Sleep.Idle == 0 && l.set.Limits.HarakiriQueue == 0 {
 		return 0
 	}
 	sum := 0
@@ -81,19 +88,22 @@ func (l *loop) watchSockets() {
 
 // longestRequest finds the request of a worker that runs for the longest time, by the scoreboard. Each core has its own
 // start time, so that one request does not hide another's age.
-func (l *loop) longestRequest(slot int) (time.Duration, string) {
-	var longest time.Duration
-	what := ""
+func (l *loop) longestRequest(slot int) Sampled {
+	var longest Sampled
 	for core := range max(l.set.Conf.Threads, 1) {
 		c := l.board.Core(slot, core)
 		if !c.InRequest || c.Start == 0 {
 			continue
 		}
-		if age := time.Duration(monotonic() - int64(c.Start)); age > longest {
-			longest, what = age, fmt.Sprintf("[core %d]", core)
+		age := time.Duration(monotonic() - int64(c.Start))
+		if age <= l.set.Limits.Harakiri {
+			longest.Others++
+		}
+		if age > longest.Busy {
+			longest.Busy, longest.What = age, fmt.Sprintf("[core %d]", core)
 		}
 	}
-	return longest, what
+	return longest
 }
 
 // monotonic is CLOCK_MONOTONIC in nanoseconds, the clock that the workers write their start times by.
@@ -122,4 +132,39 @@ func memoryOf(pid int) (rss, vsz uint64, ok bool) {
 	}
 	page := uint64(os.Getpagesize())
 	return resident * page, size * page, true
+}
+
+// ownMemory reads what only this process holds (unique set size) and its share of what it holds with others (proportional set
+// size), in bytes, from /proc/PID/smaps_rollup (proc(5), Linux 4.14). 0 means not known.
+func ownMemory(pid int) (uss, pss uint64) {
+	for name, kb := range procTable(fmt.Sprintf("/proc/%d/smaps_rollup", pid)) {
+		switch name {
+		case "Private_Clean:", "Private_Dirty:", "Private_Hugetlb:":
+			uss += kb << 10
+		case "Pss:":
+			pss = kb << 10
+		}
+	}
+	return uss, pss
+}
+
+// oomKills counts what the kernel has killed on this machine for want of memory, of a control group's too (oom_kill of
+// /proc/vmstat, Linux 4.13). It is not the jail's alone, so that it only tells in the second of an end by SIGKILL.
+func oomKills() uint64 { return procTable("/proc/vmstat")["oom_kill"] }
+
+// procTable reads lines of a name and a number.
+func procTable(name string) map[string]uint64 {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil
+	}
+	table := map[string]uint64{}
+	for line := range strings.Lines(string(text)) {
+		if words := strings.Fields(line); len(words) > 1 {
+			if n, err := strconv.ParseUint(words[1], 10, 64); err == nil {
+				table[words[0]] = n
+			}
+		}
+	}
+	return table
 }

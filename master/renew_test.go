@@ -58,11 +58,11 @@ func TestRenewal(t *testing.T) {
 			step{ev: killed(5, 9)}, step{ev: all}, step{ev: Woke{}, wait: 2 * s, want: "zygote"},
 			step{ev: ZygoteStarted{2, 6}}, step{ev: loadedBy(2, true), want: "zygote"})},
 		"a worker dies meanwhile": {steps: after(
-			step{ev: chain, want: "zygote"}, step{ev: ZygoteStarted{2, 6}}, step{ev: killed(12, 9), wait: s, want: "died signal, fork 2/3"},
+			step{ev: chain, want: "zygote"}, step{ev: ZygoteStarted{2, 6}}, step{ev: killed(12, 9), wait: s, want: "died killed, fork 2/3"},
 			step{ev: loadedBy(2, true), want: "quit"}, step{ev: forkedMsg(2, 3, 13)}, step{ev: readyMsg(2, 13, true), want: "HUP 11"},
 			step{ev: exited(11, 17), want: "died reload, fork 1/4"}, step{ev: forkedMsg(1, 4, 14)}, step{ev: readyMsg(1, 14, true), want: "HUP 13"})},
 		"the first zygote leaves a fork undone": {steps: after(
-			step{ev: all, want: "zygote"}, step{ev: ZygoteStarted{2, 6}}, step{ev: killed(12, 9), wait: s, want: "died signal, fork 2/3"},
+			step{ev: all, want: "zygote"}, step{ev: ZygoteStarted{2, 6}}, step{ev: killed(12, 9), wait: s, want: "died killed, fork 2/3"},
 			step{ev: loadedBy(2, true), want: "quit, HUP 11"}, step{ev: exited(5, 0), want: "fork 2/4"})},
 		"a worker in a long back-off is tried at once": {steps: after(
 			step{ev: exited(11, 1), want: "died exit, fork 1/3"}, step{ev: forkedMsg(1, 3, 13)}, step{ev: exited(13, 1), want: "died exit"},

@@ -108,6 +108,7 @@ func (m *machine) ticked(ev Ticked, now time.Time) []Action {
 	if m.phase != serving || len(ev.Workers) != len(m.slots) {
 		return nil
 	}
+	m.queue = ev.Queue
 	v := m.look(ev, now)
 	if acts := m.abandoned(now); acts != nil {
 		return acts

@@ -22,6 +22,7 @@ type Settings struct {
 	Cheaper       Cheaper       `json:"cheaper"`
 	Sleep         Sleep         `json:"sleep"`
 	TickSeconds   int           `json:"tick_seconds"`        // between two looks at the workers, 0 = 1
+	Title         string        `json:"title"`               // of the master in ps, "" = as it is
 	Resources     []jail.Limit  `json:"resources,omitempty"` // of the app's processes, beside those of the whole jail
 	Hooks         []hook.Hook   `json:"hooks,omitempty"`     // of the master's own phases, in order
 	Shell         []string      `json:"shell,omitempty"`     // that runs their commands
@@ -31,6 +32,8 @@ type Settings struct {
 	LogJSON       bool          `json:"log_json"`
 	LogTerminal   bool          `json:"log_terminal"`
 	LogDate       string        `json:"log_date"` // Go time layout before each line, "" = none
+
+	ForkDelaySeconds int `json:"fork_delay_seconds"` // first pause after a worker that died at once
 }
 
 // mercy is how long a worker may take to finish its request before it is killed.

@@ -44,7 +44,8 @@ type slot struct {
 	quick    int           // deaths in a row that came too soon
 	told     time.Time     // when it was told to leave
 	why      metrics.Cause // of the end that we are bringing about; CauseExit = none
-	stackAt  time.Time     // when it was asked for its stacks
+	overdue  bool          // harakiri: it has a request that takes too long
+	softened bool          // harakiri: the graceful signal was sent
 
 	recycle    bool // wants to be replaced, when its turn comes
 	recycleWhy metrics.Cause
@@ -155,16 +156,24 @@ func (m *machine) sendOff(s *slot, why metrics.Cause, text string, sig unix.Sign
 	return []Action{Log{Info, text}, Mark{Slot: s.id, What: MarkStopping}, Kill{s.pid, sig}}
 }
 
-// overdue kills a worker whose mercy is over.
-func (s *slot) overdue(now time.Time) []Action {
+// mercyOver kills a worker whose time is over.
+func (m *machine) mercyOver(s *slot, now time.Time) []Action {
 	if s.state != slotLeaving || s.deadline.After(now) {
 		return nil
 	}
-	s.deadline = now.Add(brutalMercy) // SIGKILL cannot be refused, but a process in the D state takes its time
-	return []Action{
-		Log{Warn, fmt.Sprintf("worker %d (pid: %d) is taking too much time to die...NO MERCY !!!", s.id, s.pid)},
-		Kill{s.pid, unix.SIGKILL},
+	if soft := m.set.Limits.HarakiriGraceful; s.overdue && soft > 0 && !s.softened {
+		s.softened, s.deadline = true, now.Add(soft)
+		return []Action{
+			Log{Warn, fmt.Sprintf("*** GRACEFUL HARAKIRI ON WORKER %d (pid: %d) ***", s.id, s.pid)},
+			Kill{s.pid, unix.Signal(m.set.Limits.HarakiriSignal)},
+		}
 	}
+	s.deadline = now.Add(brutalMercy) // SIGKILL cannot be refused, but a process in the D state takes its time
+	text := fmt.Sprintf("worker %d (pid: %d) is taking too much time to die...NO MERCY !!!", s.id, s.pid)
+	if s.overdue {
+		text = fmt.Sprintf("worker %d (pid: %d) is killed for its overdue request", s.id, s.pid)
+	}
+	return []Action{Log{Warn, text}, Kill{s.pid, unix.SIGKILL}}
 }
 
 // exited takes the end of a child: the zygote, a worker, or an orphan that was reparented to us, which is no news.
@@ -174,16 +183,16 @@ func (m *machine) exited(ev Exited, now time.Time) []Action {
 	}
 	for i := range m.slots {
 		if s := &m.slots[i]; s.alive() && s.pid == ev.PID && s.pid != 0 {
-			return m.workerExited(s, ev.Status, now)
+			return m.workerExited(s, ev, now)
 		}
 	}
 	return nil
 }
 
-func (m *machine) workerExited(s *slot, status unix.WaitStatus, now time.Time) []Action {
-	pid, was, why := s.pid, s.state, s.why
-	s.pid, s.why, s.recycle, s.stackAt = 0, metrics.CauseExit, false, time.Time{}
-	cause := causeOf(was, m.brutal, status)
+func (m *machine) workerExited(s *slot, ev Exited, now time.Time) []Action {
+	pid, was, why, status := s.pid, s.state, s.why, ev.Status
+	s.pid, s.why, s.recycle, s.overdue, s.softened = 0, metrics.CauseExit, false, false, false
+	cause := causeOf(was, m.brutal, ev)
 	if why != metrics.CauseExit {
 		cause = why
 	}
@@ -208,6 +217,9 @@ func (m *machine) workerExited(s *slot, status unix.WaitStatus, now time.Time) [
 		return append(acts, m.recycled(s, now)...)
 	}
 	acts = append(acts, Log{Warn, obituary(s.id, pid, status)})
+	if text := explain(cause, status); text != "" {
+		acts = append(acts, Log{Warn, fmt.Sprintf("worker %d (pid: %d) ended by itself: %s", s.id, pid, text)})
+	}
 	acts = append(acts, m.respawn(s, now)...)
 	return append(acts, m.turnOver(now)...)
 }
@@ -247,14 +259,21 @@ func obituary(id, pid int, status unix.WaitStatus) string {
 }
 
 // causeOf is the label under which a death is counted.
-func causeOf(was slotState, brutal bool, status unix.WaitStatus) metrics.Cause {
+func causeOf(was slotState, brutal bool, ev Exited) metrics.Cause {
+	status := ev.Status
 	switch {
+	case status.Signaled() && status.Signal() == unix.SIGSYS:
+		return metrics.CauseSeccomp
+	case status.Signaled() && status.Signal() == unix.SIGKILL && ev.OOM:
+		return metrics.CauseOOM
 	case was == slotLeaving && status.Signaled() && status.Signal() == unix.SIGKILL:
 		return metrics.CauseKilled
 	case was == slotLeaving && brutal:
 		return metrics.CauseStop
 	case was == slotLeaving:
 		return metrics.CauseReload
+	case status.Signaled() && status.Signal() == unix.SIGKILL:
+		return metrics.CauseKilled
 	case status.Signaled():
 		return metrics.CauseSignal
 	case status.ExitStatus() == verdict.Graceful:
@@ -263,4 +282,23 @@ func causeOf(was slotState, brutal bool, status unix.WaitStatus) metrics.Cause {
 		return metrics.CauseAppFailed
 	}
 	return metrics.CauseExit
+}
+
+// explain says what uWSGI's line about an end leaves out.
+func explain(cause metrics.Cause, status unix.WaitStatus) string {
+	switch {
+	case cause == metrics.CauseOOM:
+		return "the kernel killed it for want of memory"
+	case cause == metrics.CauseKilled:
+		return "somebody sent SIGKILL"
+	case cause == metrics.CauseSeccomp:
+		return "it made a system call that the filter forbids (SIGSYS)"
+	case status.Signaled() && status.CoreDump():
+		return fmt.Sprintf("%s, core dumped", unix.SignalName(status.Signal()))
+	case status.Signaled():
+		return unix.SignalName(status.Signal())
+	case cause == metrics.CauseExit:
+		return fmt.Sprintf("exit code %d", status.ExitStatus())
+	}
+	return ""
 }

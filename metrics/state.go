@@ -45,6 +45,7 @@ const (
 	CauseStop                     // left because the instance stops
 	CauseSeccomp                  // SIGSYS: a forbidden system call
 	CauseKilled                   // SIGKILL, neither ours nor the kernel's for want of memory
+	CauseException                // recycled after an exception that the configuration names
 	numNamedCauses
 
 	// NumCauses is how many counters of deaths a slot holds; those without a name yet are shown as "other".
@@ -53,7 +54,7 @@ const (
 
 var causeNames = [numNamedCauses]string{
 	"exit", "signal", "harakiri", "oom", "rss", "lifetime", "max-requests", "reload", "cheap", "app-failed", "stop",
-	"seccomp", "killed",
+	"seccomp", "killed", "exception",
 }
 
 // String returns the label of the cause: one of a fixed set, "other" for a number without a name.

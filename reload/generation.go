@@ -63,7 +63,7 @@ func (p *parent) start(id uint64) error {
 	g.proc, err = jail.Start(jail.Command{
 		Spec: snap.spec, Role: "@master", Generation: id, Payload: payload,
 		Board: g.board.File(), Listeners: files, Log: p.setup.LogFile, Env: os.Environ(), Join: join,
-		PostJail: p.postJail(snap), Patience: p.patience(),
+		PostJail: p.postJail(snap), Prio: snap.cfg.Worker.Prio, Patience: p.patience(),
 	})
 	if err != nil {
 		return errors.Join(fmt.Errorf("cannot build the jail: %w", err), g.board.Close())

@@ -32,10 +32,28 @@ type Conf struct {
 	StackOnUSR2  bool        `json:"stack_on_usr2"`      // SIGUSR2 writes the Python stacks of all threads to the log
 	NoWrapper    bool        `json:"wsgi_disable_file_wrapper"`
 	CatchExc     bool        `json:"catch_exceptions"`
-	Hooks        []Hook      `json:"hooks"` // of the phases that are a worker's own, in order
-	Serve        *Serve      `json:"serve"` // nil when nothing stands between a request and the app
+	Harakiri     int         `json:"harakiri"`   // seconds; the watchdog answers for requests that take longer, 0 = there is none
+	Exceptions   *Exceptions `json:"exceptions"` // after which a worker says `monitored`, nil = none
+	Procname     string      `json:"procname"`
+	ProcPrefix   string      `json:"procname_prefix"`
+	ProcAppend   string      `json:"procname_append"`
+	CPUAffinity  int         `json:"cpu_affinity"`      // processors a worker is bound to, 0 = all
+	StackSize    int         `json:"threads_stacksize"` // kilobytes, 0 = the system's
+	SkipAtexit   bool        `json:"skip_atexit"`
+	NoThreadWait bool        `json:"no_threads_wait"` // the app's own threads do not keep a worker from leaving
+	WorkerExec   string      `json:"worker_exec"`     // command that a worker becomes, instead of serving the app
+	Hooks        []Hook      `json:"hooks"`           // of the phases that are a worker's own, in order
+	Serve        *Serve      `json:"serve"`           // nil when nothing stands between a request and the app
 	Apps         Apps        `json:"apps"`
 	Opt          [][2]string `json:"opt"` // resolved options in order; a flag has the value ""
+}
+
+// Exceptions are those of the app after which a worker is replaced.
+type Exceptions struct {
+	Any    bool     `json:"any"`
+	Types  []string `json:"types"` // names, with or without the module
+	Values []string `json:"values"`
+	Reprs  []string `json:"reprs"` // name: value
 }
 
 // Hook is one hook that a worker runs itself; the phases are post-fork, accepting, accepting-once, accepting1 and accepting1-once.

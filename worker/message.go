@@ -18,8 +18,10 @@ const (
 	Unforked MessageKind = "unforked"
 	// Served says that a worker has answered max-requests requests and wants to be replaced; it serves on until told.
 	Served MessageKind = "served"
-	Reload MessageKind = "reload"
-	Stop   MessageKind = "stop"
+	// Monitored says that a worker's app raised an exception that the configuration names; it serves on until told.
+	Monitored MessageKind = "monitored"
+	Reload    MessageKind = "reload"
+	Stop      MessageKind = "stop"
 )
 
 // MaxMessage is the longest packet, in bytes, that the master reads from the channel; the runtime's own are below 100.
@@ -51,7 +53,7 @@ func ParseMessage(packet []byte) (Message, error) {
 		m.Slot, m.Seq = int(p.positive(maxSlot)), uint64(p.number(1<<62))
 	case Ready:
 		m.Slot, m.PID, m.OK = int(p.positive(maxSlot)), int(p.positive(maxPID)), p.flag()
-	case Served:
+	case Served, Monitored:
 		m.Slot, m.PID = int(p.positive(maxSlot)), int(p.positive(maxPID))
 	case Reload, Stop:
 	default:

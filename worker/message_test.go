@@ -18,6 +18,7 @@ func TestParseMessage(t *testing.T) {
 		{packet: "ready 1 2 1", want: Message{Kind: Ready, Slot: 1, PID: 2, OK: true}},
 		{packet: "served 2 44", want: Message{Kind: Served, Slot: 2, PID: 44}},
 		{packet: "served 2", bad: true},
+		{packet: "monitored 2 44", want: Message{Kind: Monitored, Slot: 2, PID: 44}},
 		{packet: "reload", want: Message{Kind: Reload}},
 		{packet: "stop", want: Message{Kind: Stop}},
 		{packet: "", bad: true},

@@ -32,6 +32,10 @@ func payload(env []string, terminal bool) func(*config.Config, reload.Boot) (any
 			BufferSize: cfg.Protocol.BufferSize, Timeout: cfg.Sockets.Timeout, PostBuf: cfg.Protocol.PostBuffering,
 			Script: cfg.Protocol.ManageScriptName, NoWrapper: cfg.Python.NoFileWrapper, CatchExc: cfg.Python.CatchExceptions,
 			MaxRequests: cfg.Life.MaxRequests, MaxReqDelta: cfg.Life.MaxRequestsDelta, StackOnUSR2: cfg.Life.HarakiriVerbose,
+			Harakiri: cfg.Life.Harakiri, Exceptions: exceptions(&cfg.Worker),
+			Procname: cfg.Worker.Procname, ProcPrefix: cfg.Worker.ProcPrefix, ProcAppend: cfg.Worker.ProcAppend,
+			CPUAffinity: cfg.Worker.CPUAffinity, StackSize: cfg.Worker.StackSize, SkipAtexit: cfg.Worker.SkipAtexit, NoThreadWait: cfg.Worker.NoThreadWait,
+			WorkerExec:  cfg.Worker.Exec,
 			LogRequests: !cfg.Log.DisableRequests, LogJSON: cfg.Log.JSON,
 		}
 		conf.Apps, conf.Serve = worker.Apps(cfg.Apps), serving(cfg)
@@ -61,6 +65,7 @@ func payload(env []string, terminal bool) func(*config.Config, reload.Boot) (any
 			MercySeconds: cfg.Process.WorkerReloadMercy, NeedApp: cfg.Process.NeedApp,
 			LogJSON: cfg.Log.JSON, LogTerminal: terminal, Limits: limits(&cfg.Life),
 			Cheaper: cheaper(&cfg.Cheaper),
+			Title:   masterTitle(&cfg.Worker), TickSeconds: cfg.Worker.CheckSeconds, ForkDelaySeconds: cfg.Worker.ForkDelay,
 			Sleep: master.Sleep{Cheap: cfg.Cheaper.Cheap, Idle: time.Duration(cfg.Cheaper.IdleSeconds) * time.Second, DieOnIdle: cfg.Cheaper.DieOnIdle,
 				DieOnNoWorkers: cfg.Cheaper.DieOnNoWorker},
 			Resources: resources(&cfg.Confine),
@@ -133,9 +138,34 @@ func resources(c *config.Confine) []jail.Limit {
 func limits(l *config.Life) master.Limits {
 	return master.Limits{
 		Harakiri: seconds(l.Harakiri), HarakiriVerbose: l.HarakiriVerbose,
+		HarakiriGraceful: seconds(l.HarakiriGraceful), HarakiriSignal: l.HarakiriSignal, HarakiriQueue: l.HarakiriQueue,
+		ReloadUSS: uint64(l.ReloadOnUSS), ReloadPSS: uint64(l.ReloadOnPSS),
 		MinLifetime: seconds(l.MinLifetime), MaxLifetime: seconds(l.MaxLifetime), LifetimeDelta: seconds(l.LifetimeDelta),
 		ReloadRSS: uint64(l.ReloadOnRSS), ReloadAS: uint64(l.ReloadOnAS), EvilRSS: uint64(l.EvilRSS), EvilAS: uint64(l.EvilAS),
 	}
+}
+
+// exceptions are nil when the configuration names none.
+func exceptions(w *config.Worker) *worker.Exceptions {
+	if !w.Exception && len(w.ExcTypes)+len(w.ExcValues)+len(w.ExcReprs) == 0 {
+		return nil
+	}
+	list := func(names []string) []string { return append([]string{}, names...) } // never null for Python
+	return &worker.Exceptions{Any: w.Exception, Types: list(w.ExcTypes), Values: list(w.ExcValues), Reprs: list(w.ExcReprs)}
+}
+
+// masterTitle is "" when the master keeps its own name.
+func masterTitle(w *config.Worker) string {
+	name := "uWSGI master"
+	switch {
+	case w.ProcMaster != "":
+		name = w.ProcMaster
+	case w.Procname != "":
+		name = w.Procname
+	case !w.AutoProcname && w.ProcPrefix == "" && w.ProcAppend == "":
+		return ""
+	}
+	return w.ProcPrefix + name + w.ProcAppend
 }
 
 func cheaper(c *config.Cheaper) master.Cheaper {

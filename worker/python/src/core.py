@@ -200,6 +200,12 @@ class Core(object):
 
     def app_failed(self, request):
         self.exceptions += 1
+        wanted = self.runtime.conf["exceptions"]
+        if wanted is not None:
+            from _gowsgi import monitor
+
+            if monitor.hit(wanted):
+                self.runtime.send("monitored %d %d" % (self.runtime.slot, self.runtime.pid))
         print_traceback()
         if self.runtime.conf["catch_exceptions"]:
             from _gowsgi import failure

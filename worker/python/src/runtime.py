@@ -84,12 +84,3 @@ def print_traceback(whole=False):
 
 def refresh_pid():
     current.pid = getpid()
-
-
-def set_name(text):
-    """Sets the process name that ps and top show (proc(5), /proc/PID/comm); cut to 15 bytes by the kernel."""
-    try:
-        with open("/proc/self/comm", "wb", 0) as comm:
-            comm.write(text.encode("ascii"))
-    except OSError:
-        pass  # no /proc here: a name is not worth a start

@@ -2,18 +2,19 @@
 
 import os
 import sys
-from _signal import SIG_SETMASK, SIGHUP, SIGINT, SIGTERM, pthread_sigmask, set_wakeup_fd, signal
+from _signal import SIG_DFL, SIG_SETMASK, SIGHUP, SIGINT, SIGTERM, pthread_sigmask, set_wakeup_fd, signal
 
 from _socket import (
     AF_INET, AF_INET6, AF_UNIX, IPPROTO_TCP, SO_RCVTIMEO, SO_SNDTIMEO, SOCK_STREAM, SOL_SOCKET, TCP_CORK, socket,
 )  # fmt: skip
 
-from _gowsgi import environ, runtime
+from _gowsgi import environ, runtime, title
 from _gowsgi.core import Core
 from _gowsgi.runtime import log, print_traceback
 from _gowsgi.wire import Wire
 
 GRACEFUL, ENDED, FAILED_APP, FAILED_HOOK = 17, 30, 22, 1  # exit codes, uWSGI's
+OVERDUE = 40  # the signal that watchdog waits for
 SO_PROTOCOL = 38  # not among the names of Python 3.6
 FAMILIES = {"inet": AF_INET, "inet6": AF_INET6, "unix": AF_UNIX}
 
@@ -30,6 +31,7 @@ def preload(conf):
         ("_gowsgi.static", conf["serve"] and conf["serve"]["static"]),
         ("_gowsgi.requestlog", conf["log_requests"]),
         ("threading", conf["threads"] > 1),
+        ("_gowsgi.watchdog", conf["harakiri"]),
     ]
     for name, needed in wanted:
         if needed:
@@ -81,7 +83,9 @@ def main(rt, slot):
     conf = rt.conf
     rt.slot = slot
     runtime.refresh_pid()
-    runtime.set_name("uWSGI worker %d" % slot)
+    title.set_title("uWSGI worker %d" % slot)
+    if conf["cpu_affinity"]:
+        bind(slot, conf["cpu_affinity"])
     stop_read, stop_write = os.pipe()
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_read, False)
@@ -99,11 +103,11 @@ def main(rt, slot):
     signal(SIGTERM, leave)
     signal(SIGHUP, stop)
     set_wakeup_fd(wake_write)
-    pthread_sigmask(SIG_SETMASK, ())  # blocked since the fork
+    pthread_sigmask(SIG_SETMASK, (OVERDUE,) if conf["harakiri"] else ())  # the others were blocked since the fork
     limits(rt)
     if not hooked(lambda hooks: hooks.run("post-fork")):
         return FAILED_HOOK
-    if conf["lazy_apps"]:
+    if conf["lazy_apps"] and not conf["worker_exec"]:
         from _gowsgi import application
 
         if not application.load(rt) and conf["need_app"]:
@@ -111,8 +115,8 @@ def main(rt, slot):
     if conf["apps"]["chdir2"]:
         log("chdir() to %s" % conf["apps"]["chdir2"])
         os.chdir(conf["apps"]["chdir2"])
-    ok = rt.has_app = rt.app is not None
-    if not ok:
+    ok = rt.has_app = rt.app is not None or conf["worker_exec"] != ""
+    if rt.app is None:
         from _gowsgi.application import missing
 
         rt.app = missing
@@ -128,9 +132,36 @@ def main(rt, slot):
     post_fork()
     if not hooked(lambda hooks: hooks.run_accepting(rt.spawns == 0)):
         return FAILED_HOOK
+    if conf["harakiri"]:
+        from _gowsgi import watchdog
+
+        watchdog.start(rt)
     rt.send("ready %d %d %d" % (slot, rt.pid, ok))
+    if conf["worker_exec"]:
+        execute(conf)
     serve(rt, watched, stop_read)
     return end(rt)
+
+
+def bind(slot, count):
+    """Binds the worker to so many of the processors that it may use, each worker to the next ones."""
+    cpus = sorted(os.sched_getaffinity(0))
+    first = (slot - 1) * count
+    mine = sorted({cpus[(first + i) % len(cpus)] for i in range(count)})
+    os.sched_setaffinity(0, mine)
+    log("mapping worker %d to CPUs: %s" % (slot, " ".join(map(str, mine))))
+
+
+def execute(conf):
+    """Becomes the program of worker-exec, with the first listening socket as its standard input."""
+    fd = conf["sockets"][0]["fd"]
+    os.dup2(fd, 0)
+    os.set_blocking(0, True)  # as such programs expect it
+    set_wakeup_fd(-1)
+    for number in (SIGINT, SIGTERM, SIGHUP):
+        signal(number, SIG_DFL)
+    pthread_sigmask(SIG_SETMASK, ())
+    os.execv("/bin/sh", ["sh", "-c", "exec " + conf["worker_exec"]])
 
 
 def hooked(run):
@@ -184,6 +215,8 @@ def serve(rt, watched, stop_read):
         if core.index:
             import threading
 
+            if conf["threads_stacksize"]:
+                threading.stack_size(conf["threads_stacksize"] * 1024)
             name = "uWSGIWorker%dCore%d" % (rt.slot, core.index)
             threads.append(threading.Thread(target=core.run, args=(listeners, {stop_read: nothing}), name=name))
             threads[-1].start()
@@ -223,9 +256,10 @@ def end(rt):
 
     threading = sys.modules.get("threading")
     try:
-        if threading is not None:
+        if threading is not None and not rt.conf["no_threads_wait"]:
             threading._shutdown()
-        atexit._run_exitfuncs()
+        if not rt.conf["skip_atexit"]:
+            atexit._run_exitfuncs()
     except BaseException:
         print_traceback()
     for stream in (sys.stdout, sys.stderr):

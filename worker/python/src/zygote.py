@@ -8,7 +8,7 @@ from time import monotonic, time
 
 from _socket import AF_UNIX, SOCK_SEQPACKET, socket
 
-from _gowsgi import runtime
+from _gowsgi import runtime, title
 from _gowsgi.board import Board
 from _gowsgi.runtime import log, print_traceback
 
@@ -22,7 +22,7 @@ def main(conf):
         from _gowsgi import application
 
         application.prepare(rt)
-    if not conf["lazy_apps"]:
+    if not conf["lazy_apps"] and not conf["worker_exec"]:
         from _gowsgi import application
 
         began = monotonic()
@@ -55,7 +55,7 @@ def prepare(rt, conf):
     rt.conf = conf
     rt.started = int(time())
     runtime.refresh_pid()
-    runtime.set_name("uWSGI zygote")
+    title.set_title("uWSGI zygote")
     fds = conf["fds"]
     for fd in [fds["channel"], fds["board"], fds["lifeline"]] + [s["fd"] for s in conf["sockets"]]:
         os.set_inheritable(fd, False)  # a program the application starts has no business with them
