@@ -4,10 +4,11 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -251,44 +252,63 @@ print(said)`
 	u.want("limit-nproc", program, "EAGAIN EMFILE EACCES")
 }
 
-// TestE29StuckLog: nobody reads the log and the app writes without end: the other worker serves on, and when the log is read again the
-// server can be stopped.
+// TestE29StuckLog: nobody reads the log and the app writes without end. Nobody waits for the log: the worker that writes, the others, the
+// parent and PID 1 go on, a reload works, what is lost is counted, and SIGINT stops the server although the log is never read.
 func TestE29StuckLog(t *testing.T) {
 	e := harness.New(t)
-	fifo := e.Dir + "/fifo"
-	if err := unix.Mkfifo(fifo, 0o666); err != nil {
-		t.Fatal(err)
-	}
-	stuck := []string{"bash", "-c", `exec "$@" >"$0" 2>&1`, fifo}
-	reader, err := os.OpenFile(fifo, os.O_RDWR|unix.O_NONBLOCK, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer reader.Close()
-	c := imprisonWith(e, ordinary, "", harness.Options{Wrap: append(stuck, demoted(ordinary)...)}, "--processes", "2", "--disable-logging")
-	go func() { // the answer never comes: the worker waits in write(2)
-		_, _ = harness.FetchRaw(c.addr, "POST /run HTTP/1.0\r\nHost: x\r\nContent-Length: 35\r\n\r\nwhile True: os.write(2, b'x' * 999)", 20*time.Second)
-	}()
-	full := harness.Eventually(5*time.Second, func() bool {
-		fd, err := unix.Open(fifo, unix.O_WRONLY|unix.O_NONBLOCK, 0)
+	reader, wrap := logPipe(e)
+	metrics := harness.FreePort(t)
+	c := imprisonWith(e, ordinary, "", harness.Options{Wrap: append(wrap, demoted(ordinary)...)}, "--processes", "2", "--prometheus", metrics)
+	full := func() bool {
+		fd, err := unix.Open(reader.Name(), unix.O_WRONLY|unix.O_NONBLOCK, 0)
 		if err != nil {
 			return false
 		}
 		defer unix.Close(fd)
-		_, err = unix.Write(fd, []byte("x"))
+		_, err = unix.Write(fd, make([]byte, 4096)) // a smaller one may find room in the last page
 		return err == unix.EAGAIN
-	})
-	if !full {
-		t.Fatal("the log's pipe does not fill")
 	}
-	for range 3 {
+	c.want("12 MB of log lines", `
+for i in range(12000): os.write(2, b'x' * 999 + b'\n')
+print('written')`, "written")
+	if !full() {
+		t.Fatal("the log's pipe is not full")
+	}
+	dropped := regexp.MustCompile(`(?m)^gowsgi_log_dropped_total\{sink="stderr"\} (\S+)$`)
+	lost := 0.0
+	if !harness.Eventually(5*time.Second, func() bool {
+		if m := dropped.FindStringSubmatch(getBody(t, "http", metrics, "/metrics")); m != nil {
+			lost, _ = strconv.ParseFloat(m[1], 64)
+		}
+		return lost > 1000
+	}) {
+		t.Errorf("%v lines are counted as lost", lost)
+	}
+	go func() { // the answer never comes, and the worker writes on
+		_, _ = harness.FetchRaw(c.addr, "POST /run HTTP/1.0\r\nHost: x\r\nContent-Length: 38\r\n\r\nwhile True: os.write(2, b'x'*999+b'\\n')", 20*time.Second)
+	}()
+	for range 20 {
 		if got := getBody(t, "http", c.addr, "/"); got != "served" {
 			t.Errorf("the other worker answers %q", got)
 		}
 	}
 	c.Signal(unix.SIGINT)
-	go func() { _, _ = io.Copy(io.Discard, reader) }()
 	if code := c.WaitExit(10 * time.Second); code != 0 {
-		t.Errorf("exit code %d after the log is read again", code)
+		t.Errorf("exit code %d while the log is not read", code)
 	}
+}
+
+// TestE29LogReadAgain: once a log that was not read is read again, it says how much is missing.
+func TestE29LogReadAgain(t *testing.T) {
+	e := harness.New(t)
+	reader, wrap := logPipe(e)
+	c := imprisonWith(e, ordinary, "", harness.Options{Wrap: append(wrap, demoted(ordinary)...)}, "--processes", "2")
+	c.want("12 MB of log lines", `
+for i in range(12000): os.write(2, b'x' * 999 + b'\n')
+print('written')`, "written")
+	c.reload()
+	log := collect(reader)
+	log.wait(t, "log lines were dropped")
+	getBody(t, "http", c.addr, "/after")
+	log.wait(t, "GET /after => generated")
 }

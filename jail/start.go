@@ -26,6 +26,7 @@ type Command struct {
 	Payload    any                 // goes into the boot as JSON; opaque here
 	Board      *os.File            // becomes FDBoard; nil: /dev/null
 	Listeners  []*os.File          // become FDListeners and on, non-blocking
+	Extra      []*os.File          // become what follows the listeners
 	Log        *os.File            // becomes 1 and 2; nil: our own standard error
 	Env        []string            // the whole environment
 	PostJail   func(pid int) error // after the clone, before the process does anything; its error ends the start. nil: none
@@ -200,6 +201,9 @@ func (p *Process) spawn(c *Command, spec *Spec, from origin, control int) error 
 			return newStepError(Step{Name: "descriptors", Arg: l.Name()}, fmt.Errorf("cannot make a listener non-blocking: %w", err))
 		}
 		fds = append(fds, fd)
+	}
+	for _, f := range c.Extra {
+		fds = append(fds, rawFD(f))
 	}
 	if err := unix.CloseRange(3, ^uint(0)>>1, unix.CLOSE_RANGE_CLOEXEC); err != nil && !errors.Is(err, unix.ENOSYS) {
 		return newStepError(Step{Name: "descriptors"}, fmt.Errorf("cannot make descriptors close-on-exec: %w", err))

@@ -31,7 +31,8 @@ type Settings struct {
 	CronMercy     time.Duration `json:"cron_mercy,omitempty"` // that a running command has when the stack leaves
 	LogJSON       bool          `json:"log_json"`
 	LogTerminal   bool          `json:"log_terminal"`
-	LogDate       string        `json:"log_date"` // Go time layout before each line, "" = none
+	LogPipes      int           `json:"log_pipes,omitempty"` // of workers, after the log channel, which comes after the listeners; 0 = neither
+	LogDate       string        `json:"log_date"`            // Go time layout before each line, "" = none
 
 	ForkDelaySeconds int `json:"fork_delay_seconds"` // first pause after a worker that died at once
 }

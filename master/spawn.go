@@ -29,7 +29,8 @@ func (l *loop) startZygote(number uint64) (int, error) {
 		Listeners: l.res.Listeners,
 		Stdin:     l.stdin,
 		Log:       l.res.AppLog,
-		Direct:    l.res.Direct,
+		LogLines:  l.res.Channel,
+		Pipes:     l.res.Pipes,
 	})
 	if err != nil {
 		return 0, err

@@ -20,8 +20,9 @@ type Info struct {
 	Paused         bool   // workers are suspended (uWSGI's pause)
 	Sockets        []SocketInfo
 	Apps           []AppInfo
-	Jail           json.RawMessage // what the newest jail turned out to be, compared with what was asked for; nil: none stands
-	QueueErrors    uint64          // times a listen queue was found full
+	Jail           json.RawMessage   // what the newest jail turned out to be, compared with what was asked for; nil: none stands
+	QueueErrors    uint64            // times a listen queue was found full
+	LogDropped     map[string]uint64 // log lines lost by each sink
 
 	MetricsOn     bool // enable-metrics
 	MetricsNoCore bool // metrics-no-cores

@@ -101,6 +101,12 @@ var families = []family{
 		eachSocket(func(q Queue) float64 { return float64(q.Max) }), "socket"),
 	counter("listen_queue_full_total", "Times a listen queue was found full.",
 		one(func(_ *Snapshot, i *Info) float64 { return float64(i.QueueErrors) })),
+	counter("log_dropped_total", "Log lines that were lost because whoever reads the log was too slow.",
+		func(_ *Snapshot, i *Info, out emit) {
+			for sink, n := range i.LogDropped {
+				out(float64(n), sink)
+			}
+		}, "sink"),
 	gauge("generation", "Number of the newest generation, 0 while none runs.",
 		one(func(s *Snapshot, _ *Info) float64 { return float64(s.Generation) })),
 	gauge("start_time_seconds", "Time the instance started.",

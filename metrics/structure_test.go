@@ -242,12 +242,13 @@ func fullFigures(t *testing.T) (Snapshot, Info) {
 	info := Info{
 		MetricsOn: true, Custom: MetricList{{Name: "mine", OID: "100.1", Kind: KindGauge}},
 		Version: "0.1", PID: 1, UID: 33, GID: 33, CWD: "/srv", Start: time.Now(), Wanted: 2,
-		Sockets:  []SocketInfo{{Name: "127.0.0.1:3031", Proto: "uwsgi", Queue: Queue{Length: 3, Max: 100}}},
-		Apps:     []AppInfo{{Mountpoint: "", StartupTime: 1}},
-		Locks:    []LockInfo{{Name: "user 0"}},
-		Daemons:  []DaemonInfo{{Command: "sleep 100", PID: 9}},
-		Spoolers: []SpoolerInfo{{Dir: "/spool", PID: 8}},
-		Crons:    []CronInfo{{Minute: 1, Hour: 2, Day: 3, Month: 4, Week: 5, Command: "true", PID: -1}},
+		Sockets:    []SocketInfo{{Name: "127.0.0.1:3031", Proto: "uwsgi", Queue: Queue{Length: 3, Max: 100}}},
+		Apps:       []AppInfo{{Mountpoint: "", StartupTime: 1}},
+		Locks:      []LockInfo{{Name: "user 0"}},
+		LogDropped: map[string]uint64{"stderr": 3},
+		Daemons:    []DaemonInfo{{Command: "sleep 100", PID: 9}},
+		Spoolers:   []SpoolerInfo{{Dir: "/spool", PID: 8}},
+		Crons:      []CronInfo{{Minute: 1, Hour: 2, Day: 3, Month: 4, Week: 5, Command: "true", PID: -1}},
 	}
 	info.Reloads.Succeeded(time.Now())
 	info.Reloads.Failed(ReloadApp, time.Now(), "cannot load app: no module")

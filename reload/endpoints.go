@@ -91,6 +91,7 @@ func (p *parent) figures() (metrics.Snapshot, metrics.Info) {
 		}
 	}
 	info.Locks = p.store.Locks(info.UserLocks)
+	info.LogDropped = p.setup.Logs.Dropped()
 	return p.store.Snapshot(), info
 }
 

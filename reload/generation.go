@@ -14,6 +14,7 @@ import (
 
 	"gowsgi/jail"
 	"gowsgi/metrics"
+	"gowsgi/reload/logs"
 	"gowsgi/reload/verdict"
 )
 
@@ -24,6 +25,7 @@ type generation struct {
 	proc    *jail.Process
 	board   *metrics.Board
 	started time.Time
+	intake  *logs.Intake // of its log, nil: it writes by itself
 	status  syscall.WaitStatus
 	reaped  bool // status is known
 	silent  bool // the control socket is at its end: all that the master said was read
@@ -47,6 +49,17 @@ func (p *parent) start(id uint64) error {
 		files = append(files, l.file)
 		boot.Sockets = append(boot.Sockets, BoundSocket{Addr: l.addr, Proto: snap.cfg.Sockets.List[i].Proto, Family: l.family})
 	}
+	out := p.setup.Logs.Direct()
+	var extra []*os.File
+	if out == nil {
+		intake, err := p.setup.Logs.Intake(snap.cfg.Process.Processes)
+		if err != nil {
+			return err
+		}
+		defer intake.Handed()
+		g.intake, out, extra = intake, intake.Rest(), intake.Extra()
+		boot.LogPipes = snap.cfg.Process.Processes
+	}
 	payload, err := p.setup.Payload(snap.cfg, boot)
 	if err != nil {
 		return err
@@ -62,7 +75,7 @@ func (p *parent) start(id uint64) error {
 	defer closeFiles(join)
 	g.proc, err = jail.Start(jail.Command{
 		Spec: snap.spec, Role: "@master", Generation: id, Payload: payload,
-		Board: g.board.File(), Listeners: files, Log: p.setup.LogFile, Env: os.Environ(), Join: join,
+		Board: g.board.File(), Listeners: files, Extra: extra, Log: out, Env: os.Environ(), Join: join,
 		PostJail: p.postJail(snap), Prio: snap.cfg.Worker.Prio, Patience: p.patience(),
 	})
 	if err != nil {
@@ -198,6 +211,9 @@ func (p *parent) maybeEnded(g *generation) {
 	p.warn(g.board.Close())
 	g.proc.Close()
 	p.tellAlone()
+	if g.intake != nil {
+		g.intake.End()
+	}
 	p.feed(evEnded{g.id, g.status})
 	p.dropSockets()
 }

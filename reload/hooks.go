@@ -13,10 +13,17 @@ func (p *parent) runHooks(snap *snapshot, phase hook.Phase, env ...string) error
 	if err != nil {
 		return err
 	}
+	if len(hooks) == 0 {
+		return nil
+	}
+	out, err := p.setup.Logs.Output()
+	if err != nil {
+		return err
+	}
 	for _, h := range hooks {
 		p.log.Info().Msgf("running %q (%s)...", h.Shown(), phase)
 		context := hook.Context{
-			Shell: snap.cfg.Isolation.Shell, Env: env, Out: p.setup.LogFile,
+			Shell: snap.cfg.Isolation.Shell, Env: env, Out: out,
 			Print: func(text string) { p.log.Info().Msg(text) },
 		}
 		if err := hook.Run(h, context); err != nil {

@@ -16,6 +16,7 @@ import (
 	"gowsgi/jail"
 	"gowsgi/jail/hook"
 	"gowsgi/metrics"
+	"gowsgi/reload/logs"
 	"gowsgi/reload/verdict"
 )
 
@@ -25,7 +26,7 @@ type Setup struct {
 	Load    func() (*config.Config, error) // reads everything again
 	Payload func(cfg *config.Config, boot Boot) (any, error)
 	Log     zerolog.Logger
-	LogFile *os.File // 1 and 2 of everything in the jail
+	Logs    *logs.Hub // takes what the jail writes
 	Version string
 }
 
@@ -33,6 +34,7 @@ type Setup struct {
 type Boot struct {
 	Sockets       []BoundSocket // in the order of the descriptors
 	ContainerInit bool          // the parent is PID 1 of a container
+	LogPipes      int           // workers with a log pipe of their own, after the listeners and the log channel; 0 = no channel either
 }
 
 // BoundSocket describes one inherited listener.

@@ -24,7 +24,9 @@ type Conf struct {
 	Timeout      int         `json:"socket_timeout"` // seconds
 	LogRequests  bool        `json:"log_requests"`
 	LogJSON      bool        `json:"log_json"`
-	LogFD        int         `json:"log_fd"` // where request lines go; set by NewZygote
+	LogFD        int         `json:"log_fd"`      // where request lines and the runtime's own go; set by NewZygote, as the next two
+	LogChannel   bool        `json:"log_channel"` // log_fd is the log channel: one packet a line, the first byte is o (own) or r (request)
+	LogPipes     []int       `json:"log_pipes"`   // 1 and 2 of each worker; none: as the zygote's
 	PostBuf      int64       `json:"post_buffering"`
 	Script       bool        `json:"manage_script_name"`
 	MaxRequests  int64       `json:"max_requests"`       // a worker says `served` after so many, 0 = never

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -19,7 +20,7 @@ const (
 	bootFD          = 5
 	lifelineFD      = 6
 	firstListenerFD = 7
-	directFD        = 7 // when there is one; the listeners come after it
+	logChannelFD    = 7 // when there is one; the listeners come after it, and the log pipes after those
 )
 
 // interpreterPath is where an interpreter is looked for when none is named: the jail's own directories, never the
@@ -59,8 +60,9 @@ type ZygoteFiles struct {
 	Lifeline  *os.File // read end
 	Listeners []*os.File
 	Stdin     *os.File
-	Log       *os.File // becomes 1 and 2
-	Direct    *os.File // where the runtime writes lines of its own, nil: as Log. Not nil when Log wraps what the app prints
+	Log       *os.File   // becomes 1 and 2
+	LogLines  *os.File   // packet socket for the runtime's own lines and request lines, nil: as Log
+	Pipes     []*os.File // 1 and 2 of each worker, nil: as Log
 }
 
 // Zygote is everything that an exec of the Python zygote needs, in the form of syscall.ForkExec.
@@ -81,11 +83,15 @@ func NewZygote(path string, conf Conf, files ZygoteFiles) (*Zygote, error) {
 	conf.Sockets = append([]Listener(nil), conf.Sockets...)
 	conf.LogFD = 2
 	first := firstListenerFD
-	if files.Direct != nil {
-		conf.LogFD, first = directFD, directFD+1
+	if files.LogLines != nil {
+		conf.LogFD, conf.LogChannel, first = logChannelFD, true, logChannelFD+1
 	}
 	for i := range conf.Sockets {
 		conf.Sockets[i].FD = first + i
+	}
+	conf.LogPipes = nil
+	for i := range files.Pipes {
+		conf.LogPipes = append(conf.LogPipes, first+len(conf.Sockets)+i)
 	}
 	document, err := BootDocument(conf)
 	if err != nil {
@@ -96,11 +102,11 @@ func NewZygote(path string, conf Conf, files ZygoteFiles) (*Zygote, error) {
 		return nil, err
 	}
 	fds := []uintptr{files.Stdin.Fd(), files.Log.Fd(), files.Log.Fd(), files.Channel.Fd(), files.Board.Fd(), boot.Fd(), files.Lifeline.Fd()}
-	if files.Direct != nil {
-		fds = append(fds, files.Direct.Fd())
+	if files.LogLines != nil {
+		fds = append(fds, files.LogLines.Fd())
 	}
-	for _, l := range files.Listeners {
-		fds = append(fds, l.Fd())
+	for _, f := range append(slices.Clone(files.Listeners), files.Pipes...) {
+		fds = append(fds, f.Fd())
 	}
 	return &Zygote{Path: path, Argv: argv(path, &conf.Apps), Files: fds, boot: boot}, nil
 }

@@ -1,14 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
-	"fmt"
 	"io"
 	"os"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
+
+	"gowsgi/config"
 )
 
 // newLogger writes JSON objects, one a line, or readable lines: the bare message, so that what people grep for in
@@ -40,35 +40,35 @@ func isTerminal(f *os.File) bool {
 	return err == nil
 }
 
-// maxLine is the longest line of an app, in bytes, that stays in one piece in a JSON log.
-const maxLine = 64 << 10
-
-// wrapLines gives the app a pipe for its standard output and error, and makes a JSON object of each line, so that a
-// JSON log holds nothing else.
-func wrapLines(log zerolog.Logger) (*os.File, error) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		return nil, fmt.Errorf("cannot make the log pipe: %w", err)
+// direct tells whether the processes of the jail may write to the log by themselves: it is a file or a terminal, which take
+// every line whole and at once, and nothing is to be done with the lines.
+func direct(f *os.File, c *config.Log) bool {
+	if c.JSON {
+		return false
 	}
-	go func() {
-		lines := bufio.NewScanner(r)
-		lines.Buffer(make([]byte, 0, 4096), maxLine)
-		lines.Split(splitLines)
-		for lines.Scan() {
-			// Msg would leave an empty message out, and an empty line is what the app wrote.
-			log.Info().Str("stream", "app").Str(zerolog.MessageFieldName, lines.Text()).Send()
-		}
-	}()
-	return w, nil
+	st, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	mode := st.Mode()
+	return mode.IsRegular() || mode&os.ModeCharDevice != 0
 }
 
-// splitLines is bufio.ScanLines that cuts a line which is too long instead of giving up.
-func splitLines(data []byte, atEOF bool) (int, []byte, error) {
-	if i := bytes.IndexByte(data, '\n'); i >= 0 {
-		return i + 1, bytes.TrimSuffix(data[:i], []byte("\r")), nil
+// jsonLine makes a JSON object of a line of the app's, so that a JSON log holds nothing else.
+func jsonLine(line []byte) []byte {
+	var out bytes.Buffer
+	log := newLogger(&out, true, false)
+	// Msg would leave an empty message out, and an empty line is what the app wrote.
+	log.Info().Str("stream", "app").Str(zerolog.MessageFieldName, string(bytes.TrimSuffix(line, []byte("\r")))).Send()
+	return out.Bytes()
+}
+
+// droppedLine tells that lines were lost.
+func droppedLine(json bool) func(lines uint64) []byte {
+	return func(lines uint64) []byte {
+		var out bytes.Buffer
+		log := newLogger(&out, json, false)
+		log.Warn().Msgf("*** %d log lines were dropped: the log was not read fast enough ***", lines)
+		return out.Bytes()
 	}
-	if len(data) >= maxLine/2 || (atEOF && len(data) > 0) {
-		return len(data), data, nil
-	}
-	return 0, nil, nil
 }

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"gowsgi/config"
 )
 
 func TestEnvironment(t *testing.T) {
@@ -88,43 +90,42 @@ func TestLogger(t *testing.T) {
 	}
 }
 
-// TestWrapLines: in a JSON log every line is an object, also what an app prints without a newline or beyond all measure.
-func TestWrapLines(t *testing.T) {
+// TestJSONLine: in a JSON log every line of the app is an object, whatever is in it.
+func TestJSONLine(t *testing.T) {
+	for line, want := range map[string]string{`a "quoted" line` + "\r": `a "quoted" line`, "": "", "nul \x00 and \xff": "nul \x00 and \ufffd"} {
+		var got map[string]any
+		text := jsonLine([]byte(line))
+		if err := json.Unmarshal(text, &got); err != nil || !bytes.HasSuffix(text, []byte("}\n")) {
+			t.Errorf("%q becomes %q: %v", line, text, err)
+		}
+		if got["message"] != want || got["stream"] != "app" {
+			t.Errorf("%q becomes %v", line, got)
+		}
+	}
+}
+
+// TestDirect: only what takes lines whole and at once is written to from inside the jail.
+func TestDirect(t *testing.T) {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	file, err := os.Create(t.TempDir() + "/log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	app, err := wrapLines(newLogger(w, true, false))
-	if err != nil {
-		t.Fatal(err)
+	defer r.Close()
+	defer w.Close()
+	if !direct(null, &config.Log{}) || !direct(file, &config.Log{}) {
+		t.Error("a file is not written to directly")
 	}
-	long := strings.Repeat("x", 3*maxLine)
-	done := make(chan []byte)
-	go func() {
-		var all bytes.Buffer
-		buf := make([]byte, 64<<10)
-		for !bytes.Contains(all.Bytes(), []byte(`"last"`)) {
-			n, err := r.Read(buf)
-			if err != nil {
-				break
-			}
-			all.Write(buf[:n])
-		}
-		done <- all.Bytes()
-	}()
-	fmt.Fprintf(app, "first \"q\"\n%s\nlast", long)
-	app.Close()
-	total := 0
-	for _, line := range bytes.Split(bytes.TrimSpace(<-done), []byte("\n")) {
-		var got map[string]any
-		if err := json.Unmarshal(line, &got); err != nil {
-			t.Fatalf("a line is no JSON: %.80q: %v", line, err)
-		}
-		if msg := got["message"].(string); strings.HasPrefix(msg, "xxx") {
-			total += len(msg)
-		}
-	}
-	if total != len(long) {
-		t.Errorf("%d bytes of a long line arrived, want %d", total, len(long))
+	if direct(w, &config.Log{}) || direct(file, &config.Log{JSON: true}) {
+		t.Error("a pipe or a JSON log is written to directly")
 	}
 }

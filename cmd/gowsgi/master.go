@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"gowsgi/jail"
 	"gowsgi/master"
+	"gowsgi/reload/logs"
 	"gowsgi/reload/verdict"
 )
 
@@ -45,7 +47,10 @@ func runMaster(stderr *os.File) int {
 		fmt.Fprintf(stderr, "gowsgi @master: %v\n", err)
 		return verdict.Init
 	}
-	log := newLogger(stderr, set.LogJSON, set.LogTerminal)
+	channel, pipes := logEnds(&set)
+	out := logs.NewMasterSink(stderr, channel, droppedLine(set.LogJSON))
+	defer out.Close(time.Second)
+	log := newLogger(out, set.LogJSON, set.LogTerminal)
 	var listeners []*os.File
 	for i := range set.Conf.Sockets {
 		l, err := jail.QuietFile(jail.FDListeners+i, "listener")
@@ -54,21 +59,28 @@ func runMaster(stderr *os.File) int {
 		}
 		listeners = append(listeners, l)
 	}
-	appLog, direct := stderr, (*os.File)(nil)
-	if set.LogJSON {
-		direct = stderr // the runtime writes JSON itself
-		if appLog, err = wrapLines(log); err != nil {
-			return failed(conn, jail.Message{Type: jail.MsgStepFailed, Step: "log", Message: err.Error()}, stderr)
-		}
-	}
 	return master.Run(&set, master.Resources{
 		Conn:      conn,
 		Board:     os.NewFile(jail.FDBoard, "scoreboard"),
 		Listeners: listeners,
-		AppLog:    appLog,
-		Direct:    direct,
+		AppLog:    stderr,
+		Channel:   channel,
+		Pipes:     pipes,
 		Log:       log,
 	})
+}
+
+// logEnds are the descriptors that the parent gave for the log: none when everything here writes to the log by itself.
+func logEnds(set *master.Settings) (channel *os.File, pipes []*os.File) {
+	if set.LogPipes == 0 {
+		return nil, nil
+	}
+	fd := jail.FDListeners + len(set.Conf.Sockets)
+	channel = os.NewFile(uintptr(fd), "log channel")
+	for i := range set.LogPipes {
+		pipes = append(pipes, os.NewFile(uintptr(fd+1+i), "log pipe"))
+	}
+	return channel, pipes
 }
 
 func failed(conn *jail.Conn, msg jail.Message, stderr *os.File) int {

@@ -7,9 +7,11 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"gowsgi/config"
 	"gowsgi/reload"
+	"gowsgi/reload/logs"
 	"gowsgi/reload/verdict"
 )
 
@@ -27,6 +29,9 @@ func runParent(args, env []string, stdin io.Reader, stdout, stderr *os.File) int
 	return serve(cfg, options, env, stdout, stderr)
 }
 
+// logPatience is how long the end waits for whoever reads the log.
+const logPatience = 2 * time.Second
+
 func serve(cfg *config.Config, options config.Options, env []string, stdout, stderr *os.File) int {
 	logFile := stderr
 	if name := cfg.Log.File; name != "" {
@@ -39,7 +44,13 @@ func serve(cfg *config.Config, options config.Options, env []string, stdout, std
 		logFile = f
 	}
 	terminal := isTerminal(logFile)
-	log := newLogger(logFile, cfg.Log.JSON, terminal)
+	hubSettings := logs.Settings{Out: logFile, Direct: direct(logFile, &cfg.Log), Notice: droppedLine(cfg.Log.JSON)}
+	if cfg.Log.JSON {
+		hubSettings.Wrap = jsonLine
+	}
+	hub := logs.New(hubSettings)
+	defer hub.Close(logPatience)
+	log := newLogger(hub, cfg.Log.JSON, terminal)
 	log.Info().Msgf("*** Starting gowsgi %s (a uWSGI-compatible server, pid: %d) ***", version, os.Getpid())
 	for _, name := range cfg.Files {
 		log.Info().Msgf("[uWSGI] getting configuration from %s", name)
@@ -69,7 +80,7 @@ func serve(cfg *config.Config, options config.Options, env []string, stdout, std
 			return next, err
 		},
 		Payload: payload(env, terminal),
-		Log:     log, LogFile: logFile, Version: version,
+		Log:     log, Logs: hub, Version: version,
 	})
 }
 

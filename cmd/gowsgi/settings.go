@@ -63,7 +63,7 @@ func payload(env []string, terminal bool) func(*config.Config, reload.Boot) (any
 			Hooks: hooks, Shell: cfg.Isolation.Shell,
 			DieOnTerm: cfg.Process.DieOnTerm, ContainerInit: boot.ContainerInit,
 			MercySeconds: cfg.Process.WorkerReloadMercy, NeedApp: cfg.Process.NeedApp,
-			LogJSON: cfg.Log.JSON, LogTerminal: terminal, Limits: limits(&cfg.Life),
+			LogJSON: cfg.Log.JSON, LogTerminal: terminal, LogPipes: boot.LogPipes, Limits: limits(&cfg.Life),
 			Cheaper: cheaper(&cfg.Cheaper),
 			Title:   masterTitle(&cfg.Worker), TickSeconds: cfg.Worker.CheckSeconds, ForkDelaySeconds: cfg.Worker.ForkDelay,
 			Sleep: master.Sleep{Cheap: cfg.Cheaper.Cheap, Idle: time.Duration(cfg.Cheaper.IdleSeconds) * time.Second, DieOnIdle: cfg.Cheaper.DieOnIdle,

@@ -12,6 +12,11 @@ def choose(conf):
         from _gowsgi.jsonlog import request as render
     else:
         render = line
+    if conf["log_channel"]:
+        from _gowsgi import logchannel
+
+        send = logchannel.get(conf).send
+        return lambda core, request, usec: send(b"r" + render(core, request, usec))
     fd = conf["log_fd"]
 
     def log_request(core, request, usec):

@@ -48,6 +48,11 @@ def log(text):
         data = jsonlog.message(text)
     else:
         data = (text + "\n").encode("utf-8", "backslashreplace")
+    if conf["log_channel"]:
+        from _gowsgi import logchannel
+
+        logchannel.get(conf).send(b"o" + data)
+        return
     try:
         write(conf["log_fd"], data)
     except OSError:

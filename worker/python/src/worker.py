@@ -30,6 +30,7 @@ def preload(conf):
         ("_gowsgi.serving", conf["serve"]),
         ("_gowsgi.static", conf["serve"] and conf["serve"]["static"]),
         ("_gowsgi.requestlog", conf["log_requests"]),
+        ("_gowsgi.logchannel", conf["log_channel"]),
         ("threading", conf["threads"] > 1),
         ("_gowsgi.watchdog", conf["harakiri"]),
     ]
@@ -84,6 +85,7 @@ def main(rt, slot):
     rt.slot = slot
     runtime.refresh_pid()
     title.set_title("uWSGI worker %d" % slot)
+    take_log(conf["log_pipes"], slot)
     if conf["cpu_affinity"]:
         bind(slot, conf["cpu_affinity"])
     stop_read, stop_write = os.pipe()
@@ -162,6 +164,16 @@ def execute(conf):
         signal(number, SIG_DFL)
     pthread_sigmask(SIG_SETMASK, ())
     os.execv("/bin/sh", ["sh", "-c", "exec " + conf["worker_exec"]])
+
+
+def take_log(pipes, slot):
+    """Gives this worker its own log pipe as standard output and error, so that no line of another gets into its own."""
+    if not pipes:
+        return
+    os.dup2(pipes[slot - 1], 1)
+    os.dup2(pipes[slot - 1], 2)
+    for fd in pipes:
+        os.close(fd)
 
 
 def hooked(run):

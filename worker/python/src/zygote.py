@@ -12,6 +12,8 @@ from _gowsgi import runtime, title
 from _gowsgi.board import Board
 from _gowsgi.runtime import log, print_traceback
 
+LINE = 256 << 10  # bytes of a line that the log keeps in one piece
+
 
 def main(conf):
     """Runs until the master says quit or is gone."""
@@ -59,8 +61,8 @@ def prepare(rt, conf):
     fds = conf["fds"]
     for fd in [fds["channel"], fds["board"], fds["lifeline"]] + [s["fd"] for s in conf["sockets"]]:
         os.set_inheritable(fd, False)  # a program the application starts has no business with them
-    if conf["log_fd"] > 2:
-        os.set_inheritable(conf["log_fd"], False)
+    for fd in [conf["log_fd"]] * conf["log_channel"] + (conf["log_pipes"] or []):
+        os.set_inheritable(fd, False)
     pthread_sigmask(SIG_SETMASK, ())  # whatever the starting thread had blocked
     rt.channel = socket(AF_UNIX, SOCK_SEQPACKET, 0, fds["channel"])
     rt.board_fd = fds["board"]
@@ -74,21 +76,21 @@ def prepare(rt, conf):
 def buffer_lines():
     """Makes output appear in the log when the line ends.
 
-    Python buffers blocks when stdout is no terminal, and before 3.9 those of stderr too.
+    Python buffers blocks when stdout is no terminal, and before 3.9 those of stderr too. The buffer is so large that
+    a long line is still one write: print() writes the text and the line break one after the other, and what other
+    processes write must not come between.
     """
+    from io import BufferedWriter, TextIOWrapper
+
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream.line_buffering:
-            continue
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(line_buffering=True)
-        else:  # Python 3.6
-            from io import TextIOWrapper
-
-            encoding, errors = stream.encoding, stream.errors
-            stream = TextIOWrapper(stream.detach(), encoding, errors, line_buffering=True)
-            setattr(sys, name, stream)
-            setattr(sys, "__%s__" % name, stream)
+        if stream is None or getattr(stream, "write_through", False):
+            continue  # closed; or PYTHONUNBUFFERED, and whoever sets that wants to see half a line too
+        encoding, errors = stream.encoding, stream.errors
+        buffer = BufferedWriter(stream.detach().detach(), LINE)
+        stream = TextIOWrapper(buffer, encoding, errors, line_buffering=True)
+        setattr(sys, name, stream)
+        setattr(sys, "__%s__" % name, stream)
 
 
 def flush():
