@@ -22,8 +22,9 @@ type Resources struct {
 	Conn      *jail.Conn
 	Board     *os.File
 	Listeners []*os.File
-	AppLog    *os.File // what the zygote and the workers get as 1 and 2
-	Direct    *os.File // where the runtime writes its own lines, nil: as AppLog
+	App       *jail.Dropped // what the app's processes become, nil: what the master is
+	AppLog    *os.File      // what the zygote and the workers get as 1 and 2
+	Direct    *os.File      // where the runtime writes its own lines, nil: as AppLog
 	Log       zerolog.Logger
 }
 

@@ -2,6 +2,8 @@ package reload
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"gowsgi/jail"
 	"gowsgi/jail/hook"
@@ -16,7 +18,7 @@ func (p *parent) runHooks(snap *snapshot, phase hook.Phase, env ...string) error
 	for _, h := range hooks {
 		p.log.Info().Msgf("running %q (%s)...", h.Shown(), phase)
 		context := hook.Context{
-			Shell: snap.cfg.Isolation.Shell, Env: env, Out: p.setup.LogFile,
+			Shell: snap.cfg.Isolation.Shell, Env: append(assignments(snap.cfg.Process.Env), env...), Out: p.setup.LogFile,
 			Print: func(text string) { p.log.Info().Msg(text) },
 		}
 		if err := hook.Run(h, context); err != nil {
@@ -24,6 +26,11 @@ func (p *parent) runHooks(snap *snapshot, phase hook.Phase, env ...string) error
 		}
 	}
 	return nil
+}
+
+// assignments are the variables that the configuration sets; a command of a hook has them too.
+func assignments(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(kv string) bool { return !strings.Contains(kv, "=") })
 }
 
 // postJail gives the hooks that run outside when a jail was cloned: those of the phase post-jail, when the jail's root is made for

@@ -2,6 +2,7 @@ package reload
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -33,6 +34,8 @@ func specOf(cfg *config.Config, w who) (jail.Spec, error) {
 	if cfg.Jail.Namespace != "" {
 		setRoot(&spec, cfg, w)
 	}
+	spec.Creds.MasterRoot = (cfg.Security.MasterRoot || cfg.Security.DropAfter) && cfg.Security.UID != ""
+	spec.Creds.AfterImport = spec.Creds.MasterRoot && cfg.Security.DropAfter
 	if err := setIsolation(&spec, &cfg.Isolation); err != nil {
 		return jail.Spec{}, err
 	}
@@ -97,9 +100,10 @@ func setIsolation(spec *jail.Spec, iso *config.Isolation) error {
 		if err != nil {
 			return err
 		}
-		if phase != hook.PostJail || spec.Root.Kind == jail.RootNone {
-			spec.Hooks = append(spec.Hooks, hooks...)
+		if phase == hook.PostJail && spec.Root.Kind != jail.RootNone || phase == hook.AsUser && spec.Creds.MasterRoot {
+			continue // the parent's, or later the master's
 		}
+		spec.Hooks = append(spec.Hooks, hooks...)
 	}
 	return nil
 }
@@ -137,6 +141,9 @@ func asUser(spec *jail.Spec, w who) error {
 	}
 	if len(spec.Creds.AddGIDs) > 0 {
 		return fmt.Errorf("cannot add the groups %q: only root can", spec.Creds.AddGIDs)
+	}
+	if spec.Creds.MasterRoot {
+		return errors.New("cannot keep the master root: it was not started as root (leave out master-as-root and drop-after-apps, or start as root)")
 	}
 	spec.Creds = jail.Creds{}
 	return nil

@@ -20,6 +20,7 @@ type Conf struct {
 	PyArgv       string      `json:"pyargv"`
 	Node         string      `json:"node"`       // the real host's name: uwsgi.hostname, environ uwsgi.node
 	MasterPID    int         `json:"master_pid"` // as the jail sees it
+	Drop         *Drop       `json:"drop"`       // what Python becomes after the import, nil: nothing
 	BufferSize   int         `json:"buffer_size"`
 	Timeout      int         `json:"socket_timeout"` // seconds
 	LogRequests  bool        `json:"log_requests"`
@@ -36,6 +37,15 @@ type Conf struct {
 	Serve        *Serve      `json:"serve"` // nil when nothing stands between a request and the app
 	Apps         Apps        `json:"apps"`
 	Opt          [][2]string `json:"opt"` // resolved options in order; a flag has the value ""
+}
+
+// Drop is what the zygote becomes between the import and the first worker, for good.
+type Drop struct {
+	UID          int    `json:"uid"`
+	GID          int    `json:"gid"`
+	Groups       []int  `json:"groups"`
+	Capabilities uint64 `json:"capabilities"` // the bits it keeps, in every set
+	Guarded      bool   `json:"guarded"`      // in the bounding set too
 }
 
 // Hook is one hook that a worker runs itself; the phases are post-fork, accepting, accepting-once, accepting1 and accepting1-once.
