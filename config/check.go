@@ -66,6 +66,8 @@ var rules = []rule{
 		"namespace makes the mount, pid, uts and ipc namespaces already: each is made once", "name only user, net, cgroup and time beside namespace"},
 	{"jail-net", func(c *Config, _ func(string) bool) bool { return c.Confine.Veth != nil && c.Reload.Overlap }, SeverityError,
 		"reload-overlap has two jails at once, and one pair of interfaces with one address cannot be in both", "leave out reload-overlap"},
+	{"jail-dev", func(c *Config, _ func(string) bool) bool { return c.Jail.Namespace == "" }, SeverityError,
+		"only a root that namespace makes gets a /dev", "write namespace = /rootfs:hostname, or mount one in a hook"},
 	{"master-as-root", withoutUser, SeverityWarning, "there is no uid to give the app: everything stays as it is", "name a uid"},
 	{"drop-after-apps", withoutUser, SeverityWarning, "there is no uid to drop to: everything stays as it is", "name a uid"},
 	{"threads", with("gevent"), SeverityError, "threads and gevent exclude each other", "keep one"},

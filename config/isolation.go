@@ -60,6 +60,7 @@ func (i *Isolation) options() []option {
 		{"cap", "keep these capabilities, by name or number, and drop all others", i.addCaps},
 		{"binsh", "run the commands of hooks with this shell; repeatable, the first that can be executed is taken", words(&i.Shell)},
 		{"jail-guard-off", "leave a door of the jail open: a comma list of keyring, proc, dev, caps, no-new-privs, landlock, seccomp, dump", i.openDoors},
+		{"jail-dev", "what the rootfs shows at /dev: minimal (the default), or rootfs for its own, device nodes and all", i.setDev},
 		{"wait-for-fs", "wait in the phase as-root until this path is there, whatever it is; repeatable", i.addWait("as-root", "wait_for_fs")},
 		{"wait-for-interface", "wait in the phase as-root until this network interface is there; repeatable", i.addWait("as-root", "wait_for_interface")},
 		{"wait-for-mountpoint", "wait in the phase as-root until something is mounted here; repeatable", i.addWait("as-root", "wait_for_mountpoint")},
@@ -216,6 +217,21 @@ func (i *Isolation) openDoors(v *value) error {
 		if !slices.Contains(i.GuardsOff, name) {
 			i.GuardsOff = append(i.GuardsOff, name)
 		}
+	}
+	return nil
+}
+
+// setDev is the guard dev by another name, so that what is wanted can be said without a negation.
+func (i *Isolation) setDev(v *value) error {
+	switch v.tidy() {
+	case "minimal":
+		i.GuardsOff = slices.DeleteFunc(i.GuardsOff, func(guard string) bool { return guard == "dev" })
+	case "rootfs":
+		if !slices.Contains(i.GuardsOff, "dev") {
+			i.GuardsOff = append(i.GuardsOff, "dev")
+		}
+	default:
+		return bad("not minimal or rootfs", "write jail-dev = minimal")
 	}
 	return nil
 }

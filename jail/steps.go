@@ -58,6 +58,7 @@ func (s *Spec) Steps() []Step {
 	all := []Step{
 		{"joined", s.joinedList(), (*entry).joined, len(s.Joined) > 0},
 		{"map-ids", "", (*entry).becomeMapped, s.MapsByHelper},
+		{"cgroup-namespace", "", (*entry).cgroupNamespace, s.ownLeaf()},
 		{"mount-private", "/", (*entry).mountPrivate, s.has(NSMount)},
 		{"hostname", s.Hostname, (*entry).hostname, s.Hostname != ""},
 		{"loopback", "lo", (*entry).loopback, s.has(NSNet)},

@@ -59,7 +59,8 @@ type parent struct {
 	shared    shared
 	pushing   pushing
 	pidfiles  []*pidfile
-	locks     []*os.File // held open
+	locks     []*os.File  // held open
+	lease     *jail.Lease // ids of user namespaces
 	touched   []*touched
 	fifos     fifos
 	status    *statusPage
@@ -315,6 +316,9 @@ func (p *parent) snapshotOf(cfg *config.Config) (*snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.giveIDs(&spec); err != nil {
+		return nil, err
+	}
 	if cfg.Sockets.BindInJail {
 		return nil, errors.New("cannot bind in the jail: bind-in-jail is not supported yet (leave it out: the parent binds, and the jail inherits)")
 	}
@@ -333,6 +337,9 @@ func (p *parent) snapshotOf(cfg *config.Config) (*snapshot, error) {
 		} else if err != nil {
 			snap.uid, snap.gid = -1, -1 // names of a root that the hooks have yet to make: the master looks them up there
 		}
+	}
+	if spec.UIDMap != nil { // sockets are the host's, and so are their owners
+		snap.uid, snap.gid = jail.ToOutside(spec.UIDMap, snap.uid), jail.ToOutside(spec.GIDMap, snap.gid)
 	}
 	dir := spec.Chdir
 	if rootOf(&spec) == "" && dir == "" {
