@@ -39,6 +39,9 @@ type HookLine struct {
 // hookKinds is the order in which the hooks of a phase run; within a kind it is that of the configuration.
 var hookKinds = []string{"hook", "mount", "umount", "exec"}
 
+// fileKind are the files of file-write, which come after all hooks of their phase.
+const fileKind = "file"
+
 // hookPhases are the phases in their order, with the kinds of hooks that uWSGI has for them.
 var hookPhases = []struct {
 	name  string
@@ -68,6 +71,7 @@ func (i *Isolation) options() []option {
 		{"wait-for-socket", "wait in the phase as-user until something listens at this address; repeatable", i.addWait("as-user", "wait_for_socket")},
 		{"wait-for-fs-timeout", "seconds that wait-for-fs waits, 60 when not given", number(&i.WaitLimit.Path, 1, maxSeconds)},
 		{"wait-for-socket-timeout", "seconds that wait-for-socket waits, 60 when not given", number(&i.WaitLimit.Socket, 1, maxSeconds)},
+		{"file-write", "write a line to this file in the phase in-jail, after its hooks: FILE=TEXT; repeatable", i.addFileWrite},
 		{"seccomp", "off = no list of refused system calls, default = the built-in one, or the file of a list that changes it", i.setSeccomp},
 	}
 	for _, phase := range hookPhases {
@@ -112,6 +116,15 @@ func (i *Isolation) addHook(phase, kind string) setter {
 	}
 }
 
+func (i *Isolation) addFileWrite(v *value) error {
+	file, text, ok := strings.Cut(strings.TrimSpace(v.Value), "=")
+	if !ok || file == "" || strings.ContainsAny(file, " \t") {
+		return bad("a file, without blanks in its name, and a text are expected", "write file-write = /run/app/ready=yes")
+	}
+	i.Hooks = append(i.Hooks, HookLine{Phase: "in-jail", Kind: fileKind, Line: strings.TrimRight("writen:"+file+" "+text, " "), Pos: v.Pos})
+	return nil
+}
+
 // addWait puts a wait before the hooks of its phase, as uWSGI does.
 func (i *Isolation) addWait(phase, action string) setter {
 	return func(v *value) error {
@@ -144,7 +157,7 @@ func (i *Isolation) timed(h HookLine) HookLine {
 // PhaseHooks gives the hooks of a phase in the order in which they run.
 func (i *Isolation) PhaseHooks(phase string) []HookLine {
 	var list []HookLine
-	for _, kind := range append([]string{waitKind}, hookKinds...) {
+	for _, kind := range slices.Concat([]string{waitKind}, hookKinds, []string{fileKind}) {
 		for _, h := range i.Hooks {
 			if h.Phase == phase && h.Kind == kind {
 				list = append(list, i.timed(h))

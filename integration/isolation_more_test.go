@@ -109,3 +109,24 @@ func TestJailDev(t *testing.T) {
 	}
 	refused(e, harness.Options{Args: append(attackArgs(e, noJail, "", harness.FreePort(t)), "--jail-dev", "minimal")}, "only a root that namespace makes")
 }
+
+// TestHookLines: the hooks inside are told in the log, each before it runs, and file-write comes after those of its phase.
+func TestHookLines(t *testing.T) {
+	e := harness.New(t)
+	harness.NeedRoot(t)
+	c := imprison(e, rootfsUser, "--file-write", "/tmp/written=some text", "--exec-in-jail", "test ! -e /tmp/written", "--hook-as-root", "print:said", "--hook-as-root",
+		"!putenv:SECRET=s3cret", "--exec-as-user", "cat /tmp/written >&2", "--hook-pre-app", "print:before")
+	c.want("the file", `print(repr(read('/tmp/written')))`, `'some text\\n'`)
+	at := 0
+	for _, line := range []string{`running "test ! -e /tmp/written" (in-jail)...`, `running "writen:/tmp/written some text" (in-jail)...`, `running "print:said" (as root)...`, "said",
+		`running "--- PRIVATE HOOK ---" (as root)...`, `running "cat /tmp/written >&2" (as uid: 4711 gid: 4711) ...`, "some text", `running "print:before" (pre app)...`, "before"} {
+		next := strings.Index(c.Log()[at:], line+"\n")
+		if next < 0 {
+			t.Fatalf("%q is not there, or not in its place:\n%s", line, c.Log())
+		}
+		at += next + len(line)
+	}
+	if strings.Contains(c.Log(), "s3cret") {
+		t.Error("a private hook is in the log")
+	}
+}

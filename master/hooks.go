@@ -62,7 +62,7 @@ func (l *loop) runHooks(phase hook.Phase) error {
 func (l *loop) each(phase hook.Phase, hooks []hook.Hook) error {
 	context := hook.Context{Shell: l.set.Shell, Out: l.res.AppLog, Print: func(text string) { l.log.Info().Msg(text) }}
 	for _, h := range hooks {
-		l.log.Info().Msgf("running %q (%s)...", h.Shown(), phase)
+		l.log.Info().Msg(h.Announcement())
 		if err := hook.Run(h, context); err != nil {
 			return fmt.Errorf("%s phase: %w", phase, err)
 		}

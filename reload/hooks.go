@@ -16,7 +16,7 @@ func (p *parent) runHooks(snap *snapshot, phase hook.Phase, env ...string) error
 		return err
 	}
 	for _, h := range hooks {
-		p.log.Info().Msgf("running %q (%s)...", h.Shown(), phase)
+		p.log.Info().Msg(h.Announcement())
 		context := hook.Context{
 			Shell: snap.cfg.Isolation.Shell, Env: append(assignments(snap.cfg.Process.Env), env...), Out: p.setup.LogFile,
 			Print: func(text string) { p.log.Info().Msg(text) },

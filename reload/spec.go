@@ -116,6 +116,7 @@ func ParseHooks(iso *config.Isolation, phase hook.Phase) ([]hook.Hook, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%v: %s-%s: %w", line.Pos, line.Kind, line.Phase, err)
 		}
+		h.Kind = line.Kind
 		list = append(list, h)
 	}
 	return list, nil

@@ -35,7 +35,8 @@ func runMaster(stderr *os.File) int {
 		fmt.Fprintf(stderr, "gowsgi @master: cannot set the process name: %v\n", err)
 	}
 	lend(set.Env, stderr)
-	audit, err := jail.Enter(boot.Spec)
+	log := newLogger(stderr, set.LogJSON, set.LogTerminal)
+	audit, err := jail.Enter(boot.Spec, func(text string) { log.Info().Msg(text) })
 	set.Env = os.Environ()
 	if err != nil {
 		msg := jail.Message{Type: jail.MsgStepFailed, Message: err.Error()}
@@ -48,7 +49,6 @@ func runMaster(stderr *os.File) int {
 		fmt.Fprintf(stderr, "gowsgi @master: %v\n", err)
 		return verdict.Init
 	}
-	log := newLogger(stderr, set.LogJSON, set.LogTerminal)
 	var listeners []*os.File
 	for i := range set.Conf.Sockets {
 		l, err := jail.QuietFile(jail.FDListeners+i, "listener")
