@@ -53,6 +53,10 @@ func with(names ...string) func(*Config, func(string) bool) bool {
 	}
 }
 
+func withoutUser(c *Config, _ func(string) bool) bool {
+	return (c.Security.MasterRoot || c.Security.DropAfter) && c.Security.UID == ""
+}
+
 var rules = []rule{
 	{"namespace", with("pivot_root"), SeverityError, "namespace and pivot_root both make the root", "keep one"},
 	{"namespace", with("chroot"), SeverityError, "namespace and chroot both make the root", "keep one"},
@@ -62,6 +66,10 @@ var rules = []rule{
 		"namespace makes the mount, pid, uts and ipc namespaces already: each is made once", "name only user, net, cgroup and time beside namespace"},
 	{"jail-net", func(c *Config, _ func(string) bool) bool { return c.Confine.Veth != nil && c.Reload.Overlap }, SeverityError,
 		"reload-overlap has two jails at once, and one pair of interfaces with one address cannot be in both", "leave out reload-overlap"},
+	{"jail-dev", func(c *Config, _ func(string) bool) bool { return c.Jail.Namespace == "" }, SeverityError,
+		"only a root that namespace makes gets a /dev", "write namespace = /rootfs:hostname, or mount one in a hook"},
+	{"master-as-root", withoutUser, SeverityWarning, "there is no uid to give the app: everything stays as it is", "name a uid"},
+	{"drop-after-apps", withoutUser, SeverityWarning, "there is no uid to drop to: everything stays as it is", "name a uid"},
 	{"threads", with("gevent"), SeverityError, "threads and gevent exclude each other", "keep one"},
 	{"threads", with("async"), SeverityError, "threads and async exclude each other", "keep one"},
 	{"namespace-keep-mount", func(c *Config, _ func(string) bool) bool { return c.Jail.Namespace == "" }, SeverityError,

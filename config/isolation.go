@@ -39,6 +39,9 @@ type HookLine struct {
 // hookKinds is the order in which the hooks of a phase run; within a kind it is that of the configuration.
 var hookKinds = []string{"hook", "mount", "umount", "exec"}
 
+// fileKind are the files of file-write, which come after all hooks of their phase.
+const fileKind = "file"
+
 // hookPhases are the phases in their order, with the kinds of hooks that uWSGI has for them.
 var hookPhases = []struct {
 	name  string
@@ -60,6 +63,7 @@ func (i *Isolation) options() []option {
 		{"cap", "keep these capabilities, by name or number, and drop all others", i.addCaps},
 		{"binsh", "run the commands of hooks with this shell; repeatable, the first that can be executed is taken", words(&i.Shell)},
 		{"jail-guard-off", "leave a door of the jail open: a comma list of keyring, proc, dev, caps, no-new-privs, landlock, seccomp, dump", i.openDoors},
+		{"jail-dev", "what the rootfs shows at /dev: minimal (the default), or rootfs for its own, device nodes and all", i.setDev},
 		{"wait-for-fs", "wait in the phase as-root until this path is there, whatever it is; repeatable", i.addWait("as-root", "wait_for_fs")},
 		{"wait-for-interface", "wait in the phase as-root until this network interface is there; repeatable", i.addWait("as-root", "wait_for_interface")},
 		{"wait-for-mountpoint", "wait in the phase as-root until something is mounted here; repeatable", i.addWait("as-root", "wait_for_mountpoint")},
@@ -67,6 +71,7 @@ func (i *Isolation) options() []option {
 		{"wait-for-socket", "wait in the phase as-user until something listens at this address; repeatable", i.addWait("as-user", "wait_for_socket")},
 		{"wait-for-fs-timeout", "seconds that wait-for-fs waits, 60 when not given", number(&i.WaitLimit.Path, 1, maxSeconds)},
 		{"wait-for-socket-timeout", "seconds that wait-for-socket waits, 60 when not given", number(&i.WaitLimit.Socket, 1, maxSeconds)},
+		{"file-write", "write a line to this file in the phase in-jail, after its hooks: FILE=TEXT; repeatable", i.addFileWrite},
 		{"seccomp", "off = no list of refused system calls, default = the built-in one, or the file of a list that changes it", i.setSeccomp},
 	}
 	for _, phase := range hookPhases {
@@ -111,6 +116,15 @@ func (i *Isolation) addHook(phase, kind string) setter {
 	}
 }
 
+func (i *Isolation) addFileWrite(v *value) error {
+	file, text, ok := strings.Cut(strings.TrimSpace(v.Value), "=")
+	if !ok || file == "" || strings.ContainsAny(file, " \t") {
+		return bad("a file, without blanks in its name, and a text are expected", "write file-write = /run/app/ready=yes")
+	}
+	i.Hooks = append(i.Hooks, HookLine{Phase: "in-jail", Kind: fileKind, Line: strings.TrimRight("writen:"+file+" "+text, " "), Pos: v.Pos})
+	return nil
+}
+
 // addWait puts a wait before the hooks of its phase, as uWSGI does.
 func (i *Isolation) addWait(phase, action string) setter {
 	return func(v *value) error {
@@ -143,7 +157,7 @@ func (i *Isolation) timed(h HookLine) HookLine {
 // PhaseHooks gives the hooks of a phase in the order in which they run.
 func (i *Isolation) PhaseHooks(phase string) []HookLine {
 	var list []HookLine
-	for _, kind := range append([]string{waitKind}, hookKinds...) {
+	for _, kind := range slices.Concat([]string{waitKind}, hookKinds, []string{fileKind}) {
 		for _, h := range i.Hooks {
 			if h.Phase == phase && h.Kind == kind {
 				list = append(list, i.timed(h))
@@ -216,6 +230,21 @@ func (i *Isolation) openDoors(v *value) error {
 		if !slices.Contains(i.GuardsOff, name) {
 			i.GuardsOff = append(i.GuardsOff, name)
 		}
+	}
+	return nil
+}
+
+// setDev is the guard dev by another name, so that what is wanted can be said without a negation.
+func (i *Isolation) setDev(v *value) error {
+	switch v.tidy() {
+	case "minimal":
+		i.GuardsOff = slices.DeleteFunc(i.GuardsOff, func(guard string) bool { return guard == "dev" })
+	case "rootfs":
+		if !slices.Contains(i.GuardsOff, "dev") {
+			i.GuardsOff = append(i.GuardsOff, "dev")
+		}
+	default:
+		return bad("not minimal or rootfs", "write jail-dev = minimal")
 	}
 	return nil
 }

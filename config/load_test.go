@@ -213,6 +213,8 @@ func TestRules(t *testing.T) {
 		"namespace = /a\npivot_root = /a /a/b":                                          "both make the root",
 		"socket = :80\nhttp-socket = :80":                                               "the address is bound already at a.ini:2",
 		"namespace = /a\nreload-overlap = true\njail-net = veth:a,10.0.0.2/24,10.0.0.1": "two jails at once",
+		"jail-dev = minimal":                                                            "only a root that namespace makes",
+		"namespace = /a\njail-dev = host":                                               "not minimal or rootfs",
 		"namespace-keep-mount = /x\nnamespace-net = 1":                                  "no jail to keep a mount in",
 	} {
 		_, err := loadWith(map[string]string{"/site/a.ini": "[uwsgi]\n" + text + "\n"}, "--ini", "a.ini")

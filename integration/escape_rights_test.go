@@ -188,10 +188,26 @@ m = read('/proc/self/uid_map').split() + read('/proc/self/gid_map').split()
 print(read('/proc/self/setgroups').strip(), m[1], m[2], m[4], m[5], attempt(os.setgroups, []), attempt(os.setuid, 0), write('/proc/self/uid_map', '0 0 1'))`,
 		fmt.Sprintf(`deny %d 1 %d 1 EPERM E\w+ E\w+`, uid, gid))
 	c.End()
-	// Root's own user namespace without a map is refused, never filled with the host's ids; an ordinary user gets nobody else's.
-	refused(e, harness.Options{Args: append(attackArgs(e, rootfsRoot, root, harness.FreePort(t)), "--unshare", "user")}, `unshare`)
-	refused(e, harness.Options{Args: []string{"--http-socket", harness.FreePort(t), "--chdir", e.Dir + "/app", "--module", "attack", "--unshare", "fs,pid,user"}},
-		`Leaving: .*cannot make a user namespace for root: say which ids it maps`)
+	// Root's own user namespace without a map is never filled with the host's ids, nor with those of another jail, nor is half a map; an
+	// ordinary user gets nobody else's.
+	first := imprisonWith(e, rootfsUser, root, harness.Options{}, "--unshare", "user")
+	second := imprison(e, rootfsRoot, "--unshare", "user")
+	ranges := map[string]bool{}
+	for _, c := range []*cell{first, second} {
+		m := strings.Fields(c.run(`print(read('/proc/self/uid_map'), read('/proc/self/gid_map'))`))
+		if len(m) != 6 || m[0] != "0" || m[1] != m[4] || len(m[1]) < 6 || m[2] != "65536" {
+			t.Fatalf("the maps are %v", m)
+		}
+		ranges[m[1]] = true
+	}
+	if len(ranges) != 2 {
+		t.Errorf("two jails have the ids %v", ranges)
+	}
+	first.reload() // the same jail, the same ids
+	first.want("after a reload", `print(read('/proc/self/uid_map').split()[1] in `+fmt.Sprintf("%q", fmt.Sprint(ranges))+`)`, "True")
+	first.End()
+	second.End()
+	refused(e, harness.Options{Args: append(attackArgs(e, rootfsRoot, root, harness.FreePort(t)), "--uid-map", "0 200000 65536")}, `Leaving: .*both or none`)
 	refused(e, harness.Options{UID: uid, Args: append(attackArgs(e, ordinary, "", harness.FreePort(t)), "--uid-map", "0 0 1", "--gid-map", "0 0 1")}, `Leaving: cannot build the jail: .*map.*not allowed`)
 }
 

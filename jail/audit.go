@@ -28,6 +28,7 @@ type Audit struct {
 	Seccomp      bool                 `json:"seccomp"`
 	GuardsOff    []Guard              `json:"guards_off,omitempty"` // turned off by the spec
 	Missing      []string             `json:"missing,omitempty"`    // not to be had on this machine, and why
+	App          *Dropped             `json:"app,omitempty"`        // what the app's processes become when the master stays root
 }
 
 // The audit goes into one frame, so the mount points listed in it have this many bytes at most; all are compared.
@@ -41,7 +42,9 @@ func (e *entry) checkAll() error {
 			return err
 		}
 	}
-	return nil
+	var err error
+	e.audit.App, err = e.dropped()
+	return err
 }
 
 func (e *entry) checkNamespaces() error {
@@ -157,22 +160,23 @@ func (e *entry) checkThreads() error {
 }
 
 func (e *entry) checkThread(s status) error {
+	want := e.masterIDs()
 	if len(s.uids) != 4 || len(s.gids) != 4 {
 		return fmt.Errorf("has no ids in its status")
 	}
 	for _, uid := range s.uids {
-		if e.ids.uid >= 0 && uid != e.ids.uid {
-			return fmt.Errorf("has uid %d, not %d", uid, e.ids.uid)
+		if want.uid >= 0 && uid != want.uid {
+			return fmt.Errorf("has uid %d, not %d", uid, want.uid)
 		}
 	}
 	for _, gid := range s.gids {
-		if e.ids.gid >= 0 && gid != e.ids.gid {
-			return fmt.Errorf("has gid %d, not %d", gid, e.ids.gid)
+		if want.gid >= 0 && gid != want.gid {
+			return fmt.Errorf("has gid %d, not %d", gid, want.gid)
 		}
 	}
 	slices.Sort(s.groups)
-	if !e.spec.SetgroupsDenied && (e.ids.exact || e.spec.ownRoot()) && !slices.Equal(s.groups, e.ids.groups) {
-		return fmt.Errorf("has groups %v, not %v", s.groups, e.ids.groups)
+	if !e.spec.SetgroupsDenied && (want.exact || e.spec.ownRoot()) && !slices.Equal(s.groups, want.groups) {
+		return fmt.Errorf("has groups %v, not %v", s.groups, want.groups)
 	}
 	if e.spec.guarded(GuardCaps) {
 		keep, err := e.spec.keptCaps()

@@ -42,11 +42,16 @@ func capSet(names []string) (uint64, error) {
 }
 
 // keptCaps are the capabilities after the drop: those asked for, else none with another uid and rootCaps for a jail that stays root.
+// They are the master's; one that stays root for itself has more of them than its app.
 func (s *Spec) keptCaps() (uint64, error) {
 	if len(s.Caps) == 0 && s.staysRoot() {
 		return rootCaps, nil
 	}
-	return capSet(s.Caps)
+	keep, err := capSet(s.Caps)
+	if s.Creds.MasterRoot {
+		keep |= masterCaps
+	}
+	return keep, err
 }
 
 // staysRoot tells whether the app will be uid 0 of the jail. In a user namespace a process that is told nothing is uid 0 if that is mapped;
@@ -93,17 +98,22 @@ const capVersion3 = 0x20080522
 // setCaps sets the effective and permitted set of every thread, and the inheritable one.
 func setCaps(permitted, inheritable uint64) error {
 	head := &capHeader{version: capVersion3}
-	var data capData
-	for i := range data {
-		data[i].effective = uint32(permitted >> (32 * i))
-		data[i].permitted = data[i].effective
-		data[i].inheritable = uint32(inheritable >> (32 * i))
-	}
+	data := capWords(permitted, inheritable)
 	_, _, errno := syscall.AllThreadsSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(head)), uintptr(unsafe.Pointer(&data)), 0)
 	if errno != 0 {
 		return fmt.Errorf("cannot set capabilities: %w", errno)
 	}
 	return nil
+}
+
+// capWords are the sets as capset(2) takes them; the effective one is the permitted one.
+func capWords(permitted, inheritable uint64) (data capData) {
+	for i := range data {
+		data[i].effective = uint32(permitted >> (32 * i))
+		data[i].permitted = data[i].effective
+		data[i].inheritable = uint32(inheritable >> (32 * i))
+	}
+	return data
 }
 
 // prctlAll is prctl(2) on every thread.

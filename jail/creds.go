@@ -31,14 +31,23 @@ func (e *entry) lookupIDs() error {
 	return nil
 }
 
+// masterIDs are the ids of this process: those asked for, or root's without further groups when it stays root for the app's sake.
+func (e *entry) masterIDs() ids {
+	if e.spec.Creds.MasterRoot {
+		return ids{uid: 0, gid: -1, exact: e.ids.exact}
+	}
+	return e.ids
+}
+
 // setGroups replaces the supplementary groups, with none when nothing was asked: those of whoever started the parent are not the jail's.
 // Where the kernel denies setgroups(2), in an ordinary user's namespace, they stay, as ids that are not mapped.
 func (e *entry) setGroups() error {
 	if e.spec.SetgroupsDenied || !e.ids.exact && !e.spec.ownRoot() {
 		return nil
 	}
-	if err := syscall.Setgroups(e.ids.groups); err != nil {
-		return fmt.Errorf("cannot set supplementary groups %v: %w", e.ids.groups, err)
+	groups := e.masterIDs().groups
+	if err := syscall.Setgroups(groups); err != nil {
+		return fmt.Errorf("cannot set supplementary groups %v: %w", groups, err)
 	}
 	return nil
 }

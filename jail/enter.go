@@ -56,13 +56,14 @@ type entry struct {
 	mask    int    // the umask the process came with
 	hooked  bool   // hooks have run: mounts and hostname are no longer those of the steps alone
 	proc    procfs // of the root the process came with, for a root that has none of its own
+	say     func(text string)
 	audit   Audit
 }
 
 // Enter does the steps of the spec in the calling process, which Start cloned, and compares the outcome with the spec. The error is a
-// *StepError; the process is then good for nothing but to report it and exit.
-func Enter(s Spec) (Audit, error) {
-	e := &entry{spec: &s, ids: ids{uid: -1, gid: -1}, proc: -1}
+// *StepError; the process is then good for nothing but to report it and exit. What hooks have to tell goes to say.
+func Enter(s Spec, say func(text string)) (Audit, error) {
+	e := &entry{spec: &s, say: say, ids: ids{uid: -1, gid: -1}, proc: -1}
 	// Modes of what is made on the way are meant as they are written.
 	e.mask = unix.Umask(0)
 	defer e.close()

@@ -22,6 +22,9 @@ func (s Spec) Explain(uid, gid int) []Step {
 	steps = append(steps, Step{Name: "clone", Arg: s.namespaceList()})
 	if s.has(NSUser) {
 		by := "by the kernel"
+		if s.UIDMap == nil && s.GIDMap == nil {
+			by = "of a range that no other jail has"
+		}
 		if s.MapsByHelper {
 			by = "by newuidmap and newgidmap"
 		}

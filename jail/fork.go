@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
 	"strconv"
 	"syscall"
@@ -113,10 +112,7 @@ func forkExec(spec *Spec, from origin, argv []string, attr *syscall.ProcAttr) (p
 		return 0, newStepError(Step{Name: "descriptors"}, fmt.Errorf("cannot move the binary's descriptor: %w", err))
 	}
 	defer unix.Close(exe)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
+	onThread(func() {
 		if err = spec.prepareThread(); err != nil {
 			return
 		}
@@ -136,8 +132,7 @@ func forkExec(spec *Spec, from origin, argv []string, attr *syscall.ProcAttr) (p
 			step := Step{Name: "clone", Arg: spec.namespaceList()}
 			err = newStepError(step, fmt.Errorf("cannot start the master in new namespaces: %w", err))
 		}
-	}()
-	<-done
+	})
 	return pid, err
 }
 

@@ -25,7 +25,8 @@ func (e *entry) runHooks(p hook.Phase) error {
 	}
 	defer unix.Umask(unix.Umask(mask))
 	for _, h := range e.spec.hooks(p) {
-		if err := hook.Run(h, hook.Context{Shell: e.spec.Shell}); err != nil {
+		e.say(h.Announcement())
+		if err := hook.Run(h, hook.Context{Shell: e.spec.Shell, Print: e.say}); err != nil {
 			return err
 		}
 	}

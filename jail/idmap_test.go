@@ -35,6 +35,8 @@ func TestSubordinateSetup(t *testing.T) {
 		t.Cleanup(func() { _ = unix.Unmount("/etc/"+name, unix.MNT_DETACH) })
 	}
 	asUser(t, "TestUserSubordinate")
+	t.Setenv("JAIL_TEST_LEASES", "1")
+	asUser(t, "TestUserLeases")
 }
 
 func TestUserSubordinate(t *testing.T) {

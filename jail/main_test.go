@@ -34,7 +34,7 @@ func playMaster() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 3
 	}
-	audit, err := Enter(boot.Spec)
+	audit, err := Enter(boot.Spec, func(string) {})
 	if err != nil {
 		var step *StepError
 		if errors.As(err, &step) {

@@ -1,7 +1,9 @@
 package jail
 
 import (
+	"fmt"
 	"slices"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,11 +41,34 @@ var namespaceTable = []struct {
 
 func (s *Spec) has(kind Namespace) bool { return slices.Contains(s.Namespaces, kind) }
 
+// ownLeaf: the root of a cgroup namespace is the group that its maker is in. At the clone that is still the parent's, so where the jail has
+// a group of its own the namespace is made once it is there.
+func (s *Spec) ownLeaf() bool { return s.has(NSCgroup) && len(s.Cgroups) > 0 }
+
+// cgroupNamespace: one thread makes the namespace, then all join it.
+func (e *entry) cgroupNamespace() error {
+	made := -1
+	var err error
+	onThread(func() {
+		if err = unix.Unshare(unix.CLONE_NEWCGROUP); err == nil {
+			made, err = unix.Openat(int(e.proc), "thread-self/ns/cgroup", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("cannot make a cgroup namespace: %w", err)
+	}
+	defer unix.Close(made)
+	if _, _, errno := syscall.AllThreadsSyscall(unix.SYS_SETNS, uintptr(made), unix.CLONE_NEWCGROUP, 0); errno != 0 {
+		return fmt.Errorf("cannot enter the cgroup namespace: %w", errno)
+	}
+	return nil
+}
+
 // cloneFlags are the flags of clone(2) for the namespaces of the spec.
 func (s *Spec) cloneFlags() uintptr {
 	var flags uintptr
 	for _, n := range namespaceTable {
-		if s.has(n.kind) {
+		if s.has(n.kind) && !(n.kind == NSCgroup && s.ownLeaf()) {
 			flags |= n.flag
 		}
 	}

@@ -97,7 +97,7 @@ func ordinaryUser(t *testing.T) {
 }
 
 func TestOrdinaryUser(t *testing.T) {
-	for _, test := range []string{"TestUserHostRoot", "TestUserRefusals", "TestUserRootfs"} {
+	for _, test := range []string{"TestUserHostRoot", "TestUserRefusals", "TestUserRootfs", "TestLeaseFile"} {
 		t.Run(test, func(t *testing.T) { asUser(t, test) })
 	}
 }

@@ -65,6 +65,8 @@ type Creds struct {
 	GID          string   `json:"gid,omitempty"`           // empty with a UID: the primary group of its passwd entry
 	AddGIDs      []string `json:"add_gids,omitempty"`      // supplementary groups beside those of /etc/group
 	NoInitgroups bool     `json:"no_initgroups,omitempty"` // no supplementary groups from /etc/group
+	MasterRoot   bool     `json:"master_root,omitempty"`   // only the processes that the master starts for the app become it (Dropped); the master stays uid 0
+	AfterImport  bool     `json:"after_import,omitempty"`  // with MasterRoot: and only once the app is imported, by themselves
 }
 
 // Guard names one of the closed doors of a jail with its own root. All are shut unless Spec.GuardsOff names them.

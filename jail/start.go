@@ -82,7 +82,7 @@ func Start(c Command) (*Process, error) {
 		return nil, &StepError{Step: "validate", Err: err}
 	}
 	if spec.has(NSUser) && (spec.UIDMap == nil || spec.GIDMap == nil) {
-		return nil, &StepError{Step: "validate", Err: errors.New("cannot make a user namespace for root: say which ids it maps (uid-map, gid-map)")}
+		return nil, &StepError{Step: "validate", Err: errors.New("cannot make a user namespace for root: say which ids it maps (uid-map and gid-map, both or none)")}
 	}
 	payload, err := json.Marshal(c.Payload)
 	if err != nil {

@@ -58,6 +58,7 @@ func (s *Spec) Steps() []Step {
 	all := []Step{
 		{"joined", s.joinedList(), (*entry).joined, len(s.Joined) > 0},
 		{"map-ids", "", (*entry).becomeMapped, s.MapsByHelper},
+		{"cgroup-namespace", "", (*entry).cgroupNamespace, s.ownLeaf()},
 		{"mount-private", "/", (*entry).mountPrivate, s.has(NSMount)},
 		{"hostname", s.Hostname, (*entry).hostname, s.Hostname != ""},
 		{"loopback", "lo", (*entry).loopback, s.has(NSNet)},
@@ -84,8 +85,8 @@ func (s *Spec) Steps() []Step {
 		{"limits", s.limitList(), (*entry).limits, len(s.Limits) > 0},
 		{"bounding-set", strings.Join(s.Caps, ","), (*entry).boundingSet, s.guarded(GuardCaps)},
 		{"groups", strings.Join(s.Creds.AddGIDs, ","), (*entry).setGroups, true},
-		{"gid", s.Creds.GID, (*entry).setGID, s.Creds.GID != "" || s.Creds.UID != ""},
-		{"uid", s.Creds.UID, (*entry).setUID, s.Creds.UID != ""},
+		{"gid", s.Creds.GID, (*entry).setGID, !s.Creds.MasterRoot && (s.Creds.GID != "" || s.Creds.UID != "")},
+		{"uid", s.Creds.UID, (*entry).setUID, !s.Creds.MasterRoot && s.Creds.UID != ""},
 		{"caps", strings.Join(s.Caps, ","), (*entry).setCaps, s.guarded(GuardCaps) || len(s.Caps) > 0},
 		{"hooks-as-user", s.hookList(hook.AsUser), (*entry).hooksAsUser, len(s.hooks(hook.AsUser)) > 0},
 		{"chdir", s.Chdir, (*entry).chdir, s.Chdir != ""},

@@ -19,6 +19,9 @@ func (s *Spec) Validate() error {
 	s.validateRoot(bad)
 	s.validateMaps(bad)
 	s.validateOwnRoot(bad)
+	if s.Creds.MasterRoot && s.staysRoot() {
+		bad("cannot keep the master root: the app has no other user")
+	}
 	if _, err := capSet(s.Caps); err != nil {
 		errs = append(errs, err)
 	}
@@ -161,7 +164,11 @@ func (s *Spec) validateOwnRoot(bad func(string, ...any)) {
 	}
 	for _, h := range s.Hooks {
 		switch h.Phase {
-		case hook.InJail, hook.AsRoot, hook.AsUser:
+		case hook.InJail, hook.AsRoot:
+		case hook.AsUser:
+			if s.Creds.MasterRoot {
+				bad("cannot run hook %q while the jail is entered: the master stays root", h.Shown())
+			}
 		case hook.PostJail:
 			if s.Root.Kind != RootNone {
 				bad("cannot run hook %q inside: with namespace the post-jail hooks are the parent's", h.Shown())

@@ -3,6 +3,7 @@ package master
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"gowsgi/jail/hook"
@@ -14,10 +15,23 @@ const (
 	PostApp      hook.Phase = "post-app"
 	MasterStart  hook.Phase = "master-start"
 	AsUserAtexit hook.Phase = "as-user-atexit"
+	AsUserLate   hook.Phase = "as-user, after the app" // with drop-after-apps
 )
 
-// Phases lists the master's phases in their order.
+// Phases lists the master's phases in their order. A master that stays root has those of as-user too.
 var Phases = []hook.Phase{PreApp, PostApp, MasterStart, AsUserAtexit}
+
+// asUser are the hooks of as-user in a master that stays root, before or after the app is imported.
+func (m *machine) asUser(afterApp bool) []Action {
+	phase := hook.AsUser
+	if afterApp {
+		phase = AsUserLate
+	}
+	if !slices.ContainsFunc(m.set.Hooks, func(h hook.Hook) bool { return h.Phase == phase }) {
+		return nil
+	}
+	return []Action{RunHooks{phase}}
+}
 
 // runHooks runs the hooks of a phase; the first that fails ends it. What putenv sets goes to the app: the environment of this
 // process is not the app's, so it is lent for the time.
@@ -39,9 +53,16 @@ func (l *loop) runHooks(phase hook.Phase) error {
 		}
 	}
 	defer func() { l.set.Env = os.Environ() }()
+	if l.res.App != nil && (phase == hook.AsUser || phase == AsUserLate || phase == AsUserAtexit) { // this process is not the user
+		return l.res.App.Do(func() error { return l.each(phase, hooks) })
+	}
+	return l.each(phase, hooks)
+}
+
+func (l *loop) each(phase hook.Phase, hooks []hook.Hook) error {
 	context := hook.Context{Shell: l.set.Shell, Out: l.res.AppLog, Print: func(text string) { l.log.Info().Msg(text) }}
 	for _, h := range hooks {
-		l.log.Info().Msgf("running %q (%s)...", h.Shown(), phase)
+		l.log.Info().Msg(h.Announcement())
 		if err := hook.Run(h, context); err != nil {
 			return fmt.Errorf("%s phase: %w", phase, err)
 		}

@@ -76,7 +76,7 @@ func (m *machine) handle(ev Event, now time.Time) []Action {
 	}
 	switch ev := ev.(type) {
 	case Booted:
-		return []Action{RunHooks{PreApp}, m.startZygote(&m.zygote, now)}
+		return append(m.asUser(false), RunHooks{PreApp}, m.startZygote(&m.zygote, now))
 	case HooksFailed:
 		m.phase = ended
 		text := ev.Err.Error()

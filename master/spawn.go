@@ -5,7 +5,6 @@ import (
 	"os"
 	"syscall"
 
-	"gowsgi/jail"
 	"gowsgi/worker"
 )
 
@@ -17,7 +16,7 @@ func (l *loop) startZygote(number uint64) (int, error) {
 		return 0, err
 	}
 	conf := l.set.Conf
-	conf.MasterPID = os.Getpid()
+	conf.MasterPID, conf.Drop = os.Getpid(), l.drop()
 	ch, err := l.chans.add(number)
 	if err != nil {
 		return 0, err
@@ -36,14 +35,30 @@ func (l *loop) startZygote(number uint64) (int, error) {
 		return 0, err
 	}
 	defer z.Close()
-	pid, err := syscall.ForkExec(z.Path, z.Argv, &syscall.ProcAttr{Files: z.Files, Env: l.set.Env})
-	if err != nil {
-		return 0, fmt.Errorf("cannot execute the Python interpreter %s: %w", z.Path, err)
+	start := func() (int, error) {
+		pid, err := syscall.ForkExec(z.Path, z.Argv, &syscall.ProcAttr{Files: z.Files, Env: l.set.Env})
+		if err != nil {
+			return 0, fmt.Errorf("cannot execute the Python interpreter %s: %w", z.Path, err)
+		}
+		return pid, nil
 	}
-	// The interpreter has barely begun; what it forks later inherits the limits.
-	if err := jail.SetLimits(pid, l.set.Resources); err != nil {
-		_ = syscall.Kill(pid, syscall.SIGKILL)
-		return 0, err
+	as := l.res.App
+	if as != nil && as.AfterImport {
+		as = nil // it becomes so by itself
 	}
-	return pid, nil
+	// The interpreter has barely begun when it is limited; what it forks later inherits that.
+	return as.StartLimited(start, l.set.Resources)
+}
+
+// drop is what Python has to become once the app is imported, nil when it is it from the start.
+func (l *loop) drop() *worker.Drop {
+	app := l.res.App
+	if app == nil || !app.AfterImport {
+		return nil
+	}
+	d := &worker.Drop{UID: app.UID, GID: app.GID, Groups: app.Groups, Capabilities: app.Capabilities, Guarded: app.Guarded}
+	if d.Groups == nil {
+		d.Groups = []int{}
+	}
+	return d
 }

@@ -151,7 +151,9 @@ func (m *machine) loaded(msg Said, now time.Time) []Action {
 	first := m.phase == loading
 	m.phase = serving
 	if first {
-		acts = append(acts, RunHooks{PostApp}, Log{Info, fmt.Sprintf("spawned uWSGI master process (pid: %d)", m.selfID)}, RunHooks{MasterStart})
+		acts = append(acts, RunHooks{PostApp})
+		acts = append(acts, m.asUser(true)...)
+		acts = append(acts, Log{Info, fmt.Sprintf("spawned uWSGI master process (pid: %d)", m.selfID)}, RunHooks{MasterStart})
 		acts = append(acts, m.settle(now)...)
 	}
 	acts = append(acts, m.forkDue(now)...)

@@ -43,7 +43,7 @@ type frame struct {
 func (p *parent) start(id uint64) error {
 	snap := p.newest
 	g := &generation{id: id, snap: snap, started: time.Now(), around: newAround(snap)}
-	boot := Boot{ContainerInit: os.Getpid() == 1}
+	boot := Boot{ContainerInit: os.Getpid() == 1, MasterRoot: snap.spec.Creds.MasterRoot}
 	var files []*os.File
 	for i, l := range snap.uses {
 		files = append(files, l.file)

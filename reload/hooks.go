@@ -2,6 +2,8 @@ package reload
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"gowsgi/jail"
 	"gowsgi/jail/hook"
@@ -21,9 +23,9 @@ func (p *parent) runHooks(snap *snapshot, phase hook.Phase, env ...string) error
 		return err
 	}
 	for _, h := range hooks {
-		p.log.Info().Msgf("running %q (%s)...", h.Shown(), phase)
+		p.log.Info().Msg(h.Announcement())
 		context := hook.Context{
-			Shell: snap.cfg.Isolation.Shell, Env: env, Out: out,
+			Shell: snap.cfg.Isolation.Shell, Env: append(assignments(snap.cfg.Process.Env), env...), Out: out,
 			Print: func(text string) { p.log.Info().Msg(text) },
 		}
 		if err := hook.Run(h, context); err != nil {
@@ -31,6 +33,11 @@ func (p *parent) runHooks(snap *snapshot, phase hook.Phase, env ...string) error
 		}
 	}
 	return nil
+}
+
+// assignments are the variables that the configuration sets; a command of a hook has them too.
+func assignments(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(kv string) bool { return !strings.Contains(kv, "=") })
 }
 
 // postJail gives the hooks that run outside when a jail was cloned: those of the phase post-jail, when the jail's root is made for

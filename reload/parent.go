@@ -35,6 +35,7 @@ type Boot struct {
 	Sockets       []BoundSocket // in the order of the descriptors
 	ContainerInit bool          // the parent is PID 1 of a container
 	LogPipes      int           // workers with a log pipe of their own, after the listeners and the log channel; 0 = no channel either
+	MasterRoot    bool          // the master does not become the app's user
 }
 
 // BoundSocket describes one inherited listener.
@@ -60,6 +61,8 @@ type parent struct {
 	shared    shared
 	pushing   pushing
 	pidfiles  []*pidfile
+	locks     []*os.File  // held open
+	lease     *jail.Lease // ids of user namespaces
 	touched   []*touched
 	fifos     fifos
 	status    *statusPage
@@ -113,7 +116,14 @@ func (p *parent) prepare() error {
 	if p.status, err = newStatusPage(); err != nil {
 		return err
 	}
+	locks := p.setup.Config.Security.Locks
+	if err := p.lockFiles(locks, false); err != nil {
+		return err
+	}
 	if err := p.runHooks(&snapshot{cfg: p.setup.Config}, hook.Asap); err != nil {
+		return err
+	}
+	if err := p.lockFiles(locks, true); err != nil {
 		return err
 	}
 	snap, err := p.snapshotOf(p.setup.Config)
@@ -295,6 +305,9 @@ func unchangeable(old, next *config.Config) []string {
 	say("stats", strings.Join(old.Stats.Stats, ", "), strings.Join(next.Stats.Stats, ", "))
 	say("prometheus", old.Stats.Prometheus, next.Stats.Prometheus)
 	say("pidfile", old.Process.Pidfile, next.Process.Pidfile)
+	say("immediate-uid", old.Security.ImmediateUID, next.Security.ImmediateUID)
+	say("immediate-gid", old.Security.ImmediateGID, next.Security.ImmediateGID)
+	say("flock", lockNames(old), lockNames(next))
 	say("logto", old.Log.File, next.Log.File)
 	return texts
 }
@@ -303,6 +316,9 @@ func unchangeable(old, next *config.Config) []string {
 func (p *parent) snapshotOf(cfg *config.Config) (*snapshot, error) {
 	spec, err := specOf(cfg, p.who)
 	if err != nil {
+		return nil, err
+	}
+	if err := p.giveIDs(&spec); err != nil {
 		return nil, err
 	}
 	if cfg.Sockets.BindInJail {
@@ -323,6 +339,9 @@ func (p *parent) snapshotOf(cfg *config.Config) (*snapshot, error) {
 		} else if err != nil {
 			snap.uid, snap.gid = -1, -1 // names of a root that the hooks have yet to make: the master looks them up there
 		}
+	}
+	if spec.UIDMap != nil { // sockets are the host's, and so are their owners
+		snap.uid, snap.gid = jail.ToOutside(spec.UIDMap, snap.uid), jail.ToOutside(spec.GIDMap, snap.gid)
 	}
 	dir := spec.Chdir
 	if rootOf(&spec) == "" && dir == "" {
@@ -354,43 +373,4 @@ func rootOf(spec *jail.Spec) string {
 		return spec.Root.Path
 	}
 	return spec.Chroot
-}
-
-// startup is how long a start waits for what the jail of a parent that was killed a moment ago still holds: addresses, an interface.
-const startup = time.Second
-
-// patience is none once something serves: then nothing may hold the owner up.
-func (p *parent) patience() time.Duration {
-	if p.plan.served {
-		return 0
-	}
-	return startup
-}
-
-// listen finds the socket among those that are bound, or binds it.
-func (p *parent) listen(s *config.Socket, env *socketEnv) (*listener, error) {
-	key := socketKey(s.Addr, env)
-	for i, l := range p.sockets {
-		if l.key == key {
-			if err := l.retune(env); err != nil {
-				return nil, err
-			}
-			p.log.Info().Msgf("uwsgi socket %d inherited %s fd %d", i, l.name, l.fd())
-			return l, nil
-		}
-	}
-	l, err := bind(s.Addr, env)
-	for deadline := time.Now().Add(p.patience()); errors.Is(err, unix.EADDRINUSE) && time.Now().Before(deadline); l, err = bind(s.Addr, env) {
-		time.Sleep(10 * time.Millisecond)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if s.Front {
-		p.log.Info().Msgf("uWSGI http bound on %s fd %d", s.Addr, l.fd())
-	} else {
-		p.log.Info().Msgf("uwsgi socket %d bound to %s fd %d", len(p.sockets), l.name, l.fd())
-	}
-	p.sockets = append(p.sockets, l)
-	return l, nil
 }

@@ -2,6 +2,7 @@ package reload
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -33,6 +34,8 @@ func specOf(cfg *config.Config, w who) (jail.Spec, error) {
 	if cfg.Jail.Namespace != "" {
 		setRoot(&spec, cfg, w)
 	}
+	spec.Creds.MasterRoot = (cfg.Security.MasterRoot || cfg.Security.DropAfter) && cfg.Security.UID != ""
+	spec.Creds.AfterImport = spec.Creds.MasterRoot && cfg.Security.DropAfter
 	if err := setIsolation(&spec, &cfg.Isolation); err != nil {
 		return jail.Spec{}, err
 	}
@@ -97,9 +100,10 @@ func setIsolation(spec *jail.Spec, iso *config.Isolation) error {
 		if err != nil {
 			return err
 		}
-		if phase != hook.PostJail || spec.Root.Kind == jail.RootNone {
-			spec.Hooks = append(spec.Hooks, hooks...)
+		if phase == hook.PostJail && spec.Root.Kind != jail.RootNone || phase == hook.AsUser && spec.Creds.MasterRoot {
+			continue // the parent's, or later the master's
 		}
+		spec.Hooks = append(spec.Hooks, hooks...)
 	}
 	return nil
 }
@@ -112,6 +116,7 @@ func ParseHooks(iso *config.Isolation, phase hook.Phase) ([]hook.Hook, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%v: %s-%s: %w", line.Pos, line.Kind, line.Phase, err)
 		}
+		h.Kind = line.Kind
 		list = append(list, h)
 	}
 	return list, nil
@@ -120,14 +125,20 @@ func ParseHooks(iso *config.Isolation, phase hook.Phase) ([]hook.Hook, error) {
 // asUser: without root only what a user namespace allows is done; whatever else was asked for is refused rather than
 // skipped, because an app that runs less confined than its configuration says is worse than one that does not run.
 func asUser(spec *jail.Spec, w who) error {
-	if spec.Root.Kind == jail.RootDir {
-		return fmt.Errorf("cannot enter namespace %s: it needs root (start as root, or use namespace = @host:NAME, which works for every user)", spec.Root.Path)
+	if spec.Creds.MasterRoot {
+		return errors.New("cannot keep the master root: it was not started as root (leave out master-as-root and drop-after-apps, or start as root)")
+	}
+	if spec.Root.Kind == jail.RootDir && !slices.Contains(spec.Namespaces, jail.NSUser) {
+		spec.Namespaces = append(spec.Namespaces, jail.NSUser)
+	}
+	if spec.UIDMap != nil || spec.WantsLease(w.euid) {
+		return nil // other ids than our own are mapped: the jail finds out which
 	}
 	self := func(what, id string, own int) error {
 		if id == "" || id == fmt.Sprint(own) || (what == "uid" && id == userName(own)) || (what == "gid" && id == groupName(own)) {
 			return nil
 		}
-		return fmt.Errorf("cannot set %s to %s: only root can become another user (start as root, or leave %s out)", what, id, what)
+		return fmt.Errorf("cannot set %s to %s: only root can become another user (start as root, leave %s out, or have ids in /etc/subuid and newuidmap for a rootfs)", what, id, what)
 	}
 	if err := self("uid", spec.Creds.UID, w.euid); err != nil {
 		return err

@@ -48,8 +48,15 @@ func TestSpecOf(t *testing.T) {
 			want: func(s jail.Spec) bool {
 				return s.Chdir == "/srv/site/app" && slices.Equal(s.Root.AppDirs, []string{"/srv/site/app", "/opt/x"})
 			}},
-		"an ordinary user cannot have a rootfs": {
-			cfg: config.Config{Jail: config.Jail{Namespace: "/ns/001", Rootfs: "/ns/001"}}, who: user, bad: "it needs root"},
+		"an ordinary user has a rootfs in a user namespace": {
+			cfg: config.Config{Jail: config.Jail{Namespace: "/ns/001", Rootfs: "/ns/001"}}, who: user,
+			want: func(s jail.Spec) bool { return slices.Contains(s.Namespaces, jail.NSUser) && s.Creds.UID == "" }},
+		"an ordinary user's map says who is there": {
+			cfg: config.Config{Jail: config.Jail{Namespace: "/ns/001", Rootfs: "/ns/001"}, Security: config.Security{UID: "www"},
+				Confine: config.Confine{UIDMap: []config.IDMap{{Inside: 0, Outside: 1, Size: 9}}, GIDMap: []config.IDMap{{Inside: 0, Outside: 1, Size: 9}}}}, who: user,
+			want: func(s jail.Spec) bool { return s.Creds.UID == "www" }},
+		"an ordinary user cannot have the master stay root": {
+			cfg: config.Config{Security: config.Security{UID: "4711", MasterRoot: true}}, who: user, bad: "not started as root"},
 		"an ordinary user cannot become another": {
 			cfg: config.Config{Security: config.Security{UID: "0"}}, who: user, bad: "only root can become another user"},
 		"an ordinary user cannot become another group": {

@@ -20,6 +20,7 @@ type Conf struct {
 	PyArgv       string      `json:"pyargv"`
 	Node         string      `json:"node"`       // the real host's name: uwsgi.hostname, environ uwsgi.node
 	MasterPID    int         `json:"master_pid"` // as the jail sees it
+	Drop         *Drop       `json:"drop"`       // what Python becomes after the import, nil: nothing
 	BufferSize   int         `json:"buffer_size"`
 	Timeout      int         `json:"socket_timeout"` // seconds
 	LogRequests  bool        `json:"log_requests"`
@@ -56,6 +57,15 @@ type Exceptions struct {
 	Types  []string `json:"types"` // names, with or without the module
 	Values []string `json:"values"`
 	Reprs  []string `json:"reprs"` // name: value
+}
+
+// Drop is what the zygote becomes between the import and the first worker, for good.
+type Drop struct {
+	UID          int    `json:"uid"`
+	GID          int    `json:"gid"`
+	Groups       []int  `json:"groups"`
+	Capabilities uint64 `json:"capabilities"` // the bits it keeps, in every set
+	Guarded      bool   `json:"guarded"`      // in the bounding set too
 }
 
 // Hook is one hook that a worker runs itself; the phases are post-fork, accepting, accepting-once, accepting1 and accepting1-once.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 	"unsafe"
 
@@ -35,7 +36,10 @@ func runMaster(stderr *os.File) int {
 	if err := unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&[]byte("gowsgi\x00")[0])), 0, 0, 0); err != nil {
 		fmt.Fprintf(stderr, "gowsgi @master: cannot set the process name: %v\n", err)
 	}
-	audit, err := jail.Enter(boot.Spec)
+	lend(set.Env, stderr)
+	early := newLogger(stderr, set.LogJSON, set.LogTerminal)
+	audit, err := jail.Enter(boot.Spec, func(text string) { early.Info().Msg(text) })
+	set.Env = os.Environ()
 	if err != nil {
 		msg := jail.Message{Type: jail.MsgStepFailed, Message: err.Error()}
 		if step := (*jail.StepError)(nil); errors.As(err, &step) {
@@ -63,6 +67,7 @@ func runMaster(stderr *os.File) int {
 		Conn:      conn,
 		Board:     os.NewFile(jail.FDBoard, "scoreboard"),
 		Listeners: listeners,
+		App:       audit.App,
 		AppLog:    stderr,
 		Channel:   channel,
 		Pipes:     pipes,
@@ -88,4 +93,15 @@ func failed(conn *jail.Conn, msg jail.Message, stderr *os.File) int {
 		fmt.Fprintf(stderr, "gowsgi @master: %s (and %v)\n", msg.Message, err)
 	}
 	return verdict.Init
+}
+
+// lend makes the app's environment that of this process: hooks see it, and what they change of it is the app's.
+func lend(env []string, stderr *os.File) {
+	os.Clearenv()
+	for _, kv := range env {
+		name, value, _ := strings.Cut(kv, "=")
+		if err := os.Setenv(name, value); name != "" && err != nil {
+			fmt.Fprintf(stderr, "gowsgi @master: cannot set the variable %q: %v\n", name, err)
+		}
+	}
 }

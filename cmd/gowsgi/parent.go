@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gowsgi/config"
+	"gowsgi/jail"
 	"gowsgi/reload"
 	"gowsgi/reload/logs"
 	"gowsgi/reload/verdict"
@@ -26,13 +27,19 @@ func runParent(args, env []string, stdin io.Reader, stdout, stderr *os.File) int
 	if code, done := carryOut(cfg, stdout, stderr); done {
 		return code
 	}
-	return serve(cfg, options, env, stdout, stderr)
+	return serve(cfg, options, stderr)
 }
 
 // logPatience is how long the end waits for whoever reads the log.
 const logPatience = 2 * time.Second
 
-func serve(cfg *config.Config, options config.Options, env []string, stdout, stderr *os.File) int {
+func serve(cfg *config.Config, options config.Options, stderr *os.File) int {
+	if s := &cfg.Security; s.ImmediateUID != "" || s.ImmediateGID != "" {
+		if err := jail.Become(jail.Creds{UID: s.ImmediateUID, GID: s.ImmediateGID}); err != nil {
+			fmt.Fprintln(stderr, err)
+			return verdict.Init
+		}
+	}
 	logFile := stderr
 	if name := cfg.Log.File; name != "" {
 		f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
@@ -79,7 +86,7 @@ func serve(cfg *config.Config, options config.Options, env []string, stdout, std
 			}
 			return next, err
 		},
-		Payload: payload(env, terminal),
+		Payload: payload(terminal),
 		Log:     log, Logs: hub, Version: version,
 	})
 }

@@ -16,8 +16,8 @@ import (
 )
 
 // payload makes the master's settings from the configuration. It runs in the parent, on the host: what an app in the
-// jail has to know of the host (its name) is read here.
-func payload(env []string, terminal bool) func(*config.Config, reload.Boot) (any, error) {
+// jail has to know of the host (its name, the environment with what hooks of the parent made of it) is read here.
+func payload(terminal bool) func(*config.Config, reload.Boot) (any, error) {
 	return func(cfg *config.Config, boot reload.Boot) (any, error) {
 		node, err := os.Hostname()
 		if err != nil {
@@ -45,13 +45,9 @@ func payload(env []string, terminal bool) func(*config.Config, reload.Boot) (any
 		for i, s := range boot.Sockets {
 			conf.Sockets = append(conf.Sockets, listener(s, &cfg.Sockets.List[i], &cfg.Sockets))
 		}
-		var hooks []hook.Hook
-		for _, phase := range master.Phases {
-			list, err := reload.ParseHooks(&cfg.Isolation, phase)
-			if err != nil {
-				return nil, err
-			}
-			hooks = append(hooks, list...)
+		hooks, err := masterHooks(&cfg.Isolation, boot.MasterRoot, cfg.Security.DropAfter)
+		if err != nil {
+			return nil, err
 		}
 		if conf.Hooks, err = workerHooks(&cfg.Isolation); err != nil {
 			return nil, err
@@ -59,7 +55,7 @@ func payload(env []string, terminal bool) func(*config.Config, reload.Boot) (any
 		jobs, cronMercy := crons(cfg)
 		return master.Settings{
 			Conf: conf, Interpreter: cfg.Python.Interpreter, Home: cfg.Python.Home,
-			Env:   environment(env, cfg.Process.Env),
+			Env:   environment(os.Environ(), cfg.Process.Env),
 			Hooks: hooks, Shell: cfg.Isolation.Shell,
 			DieOnTerm: cfg.Process.DieOnTerm, ContainerInit: boot.ContainerInit,
 			MercySeconds: cfg.Process.WorkerReloadMercy, NeedApp: cfg.Process.NeedApp,
@@ -105,6 +101,28 @@ func listener(bound reload.BoundSocket, s *config.Socket, all *config.Sockets) w
 		l.Vars = append([]string{"UWSGI_ROUTER=http"}, all.FrontVars...)
 	}
 	return l
+}
+
+// masterHooks are those of the master's own phases. One that stays root has those of as-user too, which then run on a thread of the user's.
+func masterHooks(iso *config.Isolation, stayRoot, afterApp bool) ([]hook.Hook, error) {
+	phases := master.Phases
+	if stayRoot {
+		phases = append([]hook.Phase{hook.AsUser}, phases...)
+	}
+	var hooks []hook.Hook
+	for _, phase := range phases {
+		list, err := reload.ParseHooks(iso, phase)
+		if err != nil {
+			return nil, err
+		}
+		for _, h := range list {
+			if phase == hook.AsUser && afterApp {
+				h.Phase = master.AsUserLate
+			}
+			hooks = append(hooks, h)
+		}
+	}
+	return hooks, nil
 }
 
 // workerPhases are the phases of hooks that run in a worker, in its Python.

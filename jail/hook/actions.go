@@ -34,7 +34,7 @@ var actions = map[string]action{
 	"exec":                {1, "COMMAND", nil, func(arg string, c Context) error { return c.command(arg) }},
 	"safeexec":            {1, "COMMAND", nil, safeExec},
 	"write":               {2, "FILE TEXT", nil, writer(unix.O_TRUNC, "")},
-	"writen":              {2, "FILE TEXT", nil, writer(unix.O_TRUNC, "\n")},
+	"writen":              {1, "FILE TEXT", nil, writer(unix.O_TRUNC, "\n")},
 	"append":              {2, "FILE TEXT", nil, writer(unix.O_APPEND, "")},
 	"appendn":             {1, "FILE TEXT", nil, writer(unix.O_APPEND, "\n")},
 	"writefifo":           {2, "FIFO TEXT", nil, writeFifo},
@@ -60,8 +60,8 @@ var refused = map[string]string{
 	"callint":     "it calls a C function of the uwsgi binary, and this is not that binary",
 	"callintret":  "it calls a C function of the uwsgi binary, and this is not that binary",
 	"unix_signal": "it installs a C function of the uwsgi binary as a signal handler, and this is not that binary",
-	"rpc":         "not supported yet",
-	"retryrpc":    "not supported yet",
+	"rpc":         "the functions to be called are in the workers, and hooks run outside of them",
+	"retryrpc":    "the functions to be called are in the workers, and hooks run outside of them",
 	"alarm":       "not supported yet",
 }
 

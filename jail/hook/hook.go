@@ -33,6 +33,29 @@ type Hook struct {
 	Action  string `json:"action"`
 	Arg     string `json:"arg,omitempty"`
 	Private bool   `json:"private,omitempty"` // not shown in the log
+	Kind    string `json:"kind,omitempty"`    // mount, umount or exec when it is of the option of that name
+}
+
+// uwsgiPhases are the phases that uWSGI's log calls otherwise than its options do.
+var uwsgiPhases = map[Phase]string{AsRoot: "as root", AsUser: "as user", "pre-app": "pre app", "post-app": "post app", "as-user-atexit": "atexit"}
+
+// Announcement is the line before the hook runs, in uWSGI's words.
+func (h Hook) Announcement() string {
+	verb, shown, when := "running", h.Shown(), string(h.Phase)
+	if word := uwsgiPhases[h.Phase]; word != "" {
+		when = word
+	}
+	switch {
+	case h.Kind == "mount":
+		verb, shown = "mounting", h.Arg
+	case h.Kind == "umount":
+		verb, shown = "un-mounting", h.Arg
+	case h.Kind == "exec" && h.Phase == AsUser:
+		return fmt.Sprintf("running %q (as uid: %d gid: %d) ...", h.Arg, os.Geteuid(), os.Getegid())
+	case h.Kind == "exec":
+		shown = h.Arg
+	}
+	return fmt.Sprintf("%s %q (%s)...", verb, shown, when)
 }
 
 // Parse takes a line of hook-PHASE. An action that does not exist, or cannot exist here, is an error, as is an argument that is malformed

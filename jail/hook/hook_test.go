@@ -34,6 +34,7 @@ func TestParse(t *testing.T) {
 		{"wait_for_fs:/a soon", "", "", "not a number of seconds"},
 		{"wait_for_socket:localhost:80", "", "", "numeric address"},
 		{"write:/a", "", "", "FILE TEXT"},
+		{"rpc:f", "", "", "in the workers"},
 	} {
 		h, err := Parse(AsRoot, c.line)
 		if c.fails != "" {

@@ -30,6 +30,8 @@ def main(conf):
         began = monotonic()
         ok = application.load(rt)
         usec = int((monotonic() - began) * 1000000)
+    if conf["drop"] and not become(conf["drop"]):
+        return
     from _gowsgi import worker  # compiled here once, not in every worker
 
     worker.preload(conf)
@@ -50,6 +52,18 @@ def main(conf):
             break
     flush()
     os._exit(0)  # exit handlers belong to the workers: the zygote never served
+
+
+def become(who):
+    """Becomes the app's user; false when that could not be done: then no worker must exist."""
+    from _gowsgi import drop
+
+    try:
+        drop.become(who)
+        return True
+    except (OSError, ImportError, drop.NotDropped) as err:
+        log("Cannot become uid %d after the import: %s" % (who["uid"], err))
+        return False
 
 
 def prepare(rt, conf):
