@@ -26,6 +26,10 @@ func carryOut(cfg *config.Config, stdout, stderr io.Writer) (code int, done bool
 		fmt.Fprint(stdout, cfg.Show())
 		return 0, false
 	case config.ActionCheckConfig:
+		if err := checkBeyond(cfg); err != nil {
+			fmt.Fprintln(stderr, err)
+			return verdict.Init, true
+		}
 		fmt.Fprint(stdout, cfg.Check())
 	case config.ActionExplain:
 		text, err := config.Explain(a.Name)
@@ -73,6 +77,17 @@ func carryOut(cfg *config.Config, stdout, stderr io.Writer) (code int, done bool
 		return 0, false
 	}
 	return verdict.OK, true
+}
+
+// checkBeyond looks at what the configuration's own package does not know: the jail and the hooks.
+func checkBeyond(cfg *config.Config) error {
+	if err := reload.CheckSpec(cfg); err != nil {
+		return err
+	}
+	if _, err := workerHooks(&cfg.Isolation); err != nil {
+		return err
+	}
+	return nil
 }
 
 // jailCheck prints what this machine allows; the exit code is 1 when something is missing that a jail may need.
