@@ -93,7 +93,7 @@ func TestCheckConfig(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"socket = :0\nhook-as-root = mount:proc\n": "a.ini:3: hook-as-root: cannot use hook",
-		"socket = :0\ncap = fly\n":                  `cannot keep capability "fly"`,
+		"socket = :0\ncap = fly\n":                 `cannot keep capability "fly"`,
 	} {
 		if out, code := check(text); code != 1 || !strings.Contains(out, want) {
 			t.Errorf("%q: exit %d, no %q in\n%s", text, code, want, out)

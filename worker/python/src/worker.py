@@ -66,6 +66,10 @@ class Listener(object):
             from _gowsgi.http11 import Http11Protocol as Protocol
         else:
             raise ValueError("cannot serve protocol %r" % listener["proto"])
+        if listener["proxy"]:
+            from _gowsgi.proxyline import proxied
+
+            Protocol = proxied(Protocol)
         self.serve = Protocol(core, wire, base, fixed, conf).serve
 
 
