@@ -133,6 +133,10 @@ def main(rt, slot):
     if not hooked(lambda hooks: hooks.run_accepting(rt.spawns == 0)):
         return FAILED_HOOK
     rt.send("ready %d %d %d" % (slot, rt.pid, ok))
+    if conf["apps"]["auto_reload"] and slot == 1:
+        from _gowsgi import autoreload
+
+        autoreload.start(rt)
     serve(rt, watched, stop_read)
     return end(rt)
 
