@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // check looks across options, once all are in their fields.
 func (l *loader) check(c *Config) {
@@ -57,6 +60,12 @@ func withoutUser(c *Config, _ func(string) bool) bool {
 	return (c.Security.MasterRoot || c.Security.DropAfter) && c.Security.UID == ""
 }
 
+func noFiles(c *Config, _ func(string) bool) bool { return !c.Static.On() }
+
+func noFront(c *Config, _ func(string) bool) bool {
+	return !slices.ContainsFunc(c.Sockets.List, func(s Socket) bool { return s.Front })
+}
+
 var rules = []rule{
 	{"namespace", with("pivot_root"), SeverityError, "namespace and pivot_root both make the root", "keep one"},
 	{"namespace", with("chroot"), SeverityError, "namespace and chroot both make the root", "keep one"},
@@ -86,5 +95,13 @@ var rules = []rule{
 		"cheaper-busyness-min must be below cheaper-busyness-max", ""},
 	{"die-on-idle", func(c *Config, _ func(string) bool) bool { return c.Cheaper.DieOnIdle && c.Cheaper.IdleSeconds == 0 }, SeverityWarning,
 		"die-on-idle does nothing without idle", "write idle = SECONDS"},
+	{"mount", func(c *Config, given func(string) bool) bool {
+		speaksUWSGI := slices.ContainsFunc(c.Sockets.List, func(s Socket) bool { return s.Proto == ProtoUWSGI })
+		return !c.Protocol.ManageScriptName && !speaksUWSGI && len(c.Sockets.List) > 0
+	}, SeverityWarning, "requests over HTTP have no SCRIPT_NAME to choose the app by", "write manage-script-name = true"},
+	{"static-index", noFiles, SeverityWarning, "no files are served", "write static-map = /prefix=directory"},
+	{"static-expires", noFiles, SeverityWarning, "no files are served", "write static-map = /prefix=directory"},
+	{"http-keepalive", noFront, SeverityWarning, "there is no http", "http11-socket keeps its connections"},
+	{"http-timeout", noFront, SeverityWarning, "there is no http", "socket-timeout is the limit of the other sockets"},
 	{"module", with("wsgi-file"), SeverityWarning, "module and wsgi-file both name the app: the module is taken", "keep one"},
 }

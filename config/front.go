@@ -8,7 +8,8 @@ import (
 // front is what was asked of uWSGI's HTTP router. There is none here: the workers serve its addresses themselves.
 type front struct {
 	timeout, head int
-	keep          int    // seconds for which an idle connection is kept; 1 = as long as the timeout, 0 = connections are not kept
+	keep          int // seconds for which an idle connection is kept; 1 = as long as the timeout, 0 = connections are not kept
+	proxy         bool
 	first         string // address of the first one, for the notice
 }
 
@@ -24,6 +25,7 @@ func (f *front) options(s *Sockets) []option {
 		{"http-timeout", "seconds a client of http may stay silent within a request; default is socket-timeout", number(&f.timeout, 0, maxSeconds)},
 		{"http-headers-timeout", "seconds that the headers of a request to http may take; default is http-timeout", number(&f.head, 0, maxSeconds)},
 		{"http-keepalive", "keep the connections of http, idle ones for so many seconds; 1 = as http-timeout says", number(&f.keep, 0, maxSeconds)},
+		{"http-enable-proxy-protocol", "let connections to http begin with a PROXY line (version 1) that names the client", boolean(&f.proxy)},
 		{"http-var", "set a variable in the environ of requests to http: NAME=value; repeatable", s.setVar},
 	}
 }
@@ -39,7 +41,7 @@ func (s *Sockets) setVar(v *value) error {
 
 // apply gives a socket that was asked for as http what the options say.
 func (f *front) apply(k *Socket) {
-	k.Timeout, k.Head = f.timeout, f.head
+	k.Timeout, k.Head, k.Proxy = f.timeout, f.head, f.proxy
 	if f.keep > 0 {
 		k.Proto = ProtoHTTP11
 	}

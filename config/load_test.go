@@ -222,6 +222,16 @@ func TestRules(t *testing.T) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}
 	}
+	for text, want := range map[string]string{
+		"http-socket = :80\nmount = /a=b:c":      "no SCRIPT_NAME to choose the app by",
+		"http-socket = :80\nstatic-index = a":    "no files are served",
+		"http-socket = :80\nhttp-keepalive = 75": "there is no http",
+	} {
+		c := mustLoad(t, map[string]string{"/site/a.ini": "[uwsgi]\n" + text + "\n"}, "--ini", "a.ini")
+		if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0].Error(), want) {
+			t.Errorf("%q: %v, want %q", text, c.Warnings, want)
+		}
+	}
 	mustLoad(t, map[string]string{"/site/a.ini": "[uwsgi]\nsocket = :0\nsocket = :0\nsocket = /a.sock\n"}, "--ini", "a.ini")
 }
 

@@ -89,6 +89,8 @@ type Apps struct {
 	Executable       string      `json:"executable,omitempty"` // what sys.executable says
 	Optimize         int         `json:"optimize,omitempty"`
 	NoSite           bool        `json:"no_site,omitempty"`
+	AutoReload       int         `json:"auto_reload,omitempty"`        // seconds between two looks at the files of modules, 0 = never
+	AutoReloadIgnore []string    `json:"auto_reload_ignore,omitempty"` // names of modules
 }
 
 func (a *Apps) options() []option {
@@ -108,6 +110,8 @@ func (a *Apps) options() []option {
 		{"chdir2", "change to this directory after the app is loaded", word(&a.Chdir2)},
 		{"py-executable", "what sys.executable says", word(&a.Executable)},
 		{"optimize", "level of Python's optimization: 1 drops asserts, 2 docstrings too", number(&a.Optimize, 0, 2)},
+		{"py-autoreload", "reload when the file of an imported module changes; looked at every so many seconds", number(&a.AutoReload, 0, maxSeconds)},
+		{"py-auto-reload-ignore", "leave the file of this module out of py-autoreload; repeatable", words(&a.AutoReloadIgnore)},
 		{"no-site", "do not import Python's module site", boolean(&a.NoSite)},
 	}
 }

@@ -93,6 +93,7 @@ func (l *loader) finishSockets(c *Config, protocol string) {
 		if s.abstract && isPath(k.Addr) {
 			k.Addr = "@" + k.Addr
 		}
+		k.Proxy = s.proxy && k.Proto != ProtoUWSGI
 		if k.Front {
 			s.front.apply(k)
 		}

@@ -25,6 +25,7 @@ type Sockets struct {
 	ReceiveBuffer int      `json:"receive_buffer,omitempty"`  // SO_RCVBUF, 0 = the system's
 
 	abstract bool
+	proxy    bool        // enable-proxy-protocol
 	shared   []Socket    // what =N refers to
 	maps     []socketMap // of map-socket
 	front    front
@@ -40,6 +41,7 @@ type Socket struct {
 	Timeout int   `json:"timeout,omitempty"`  // seconds, instead of Sockets.Timeout; 0 = that one
 	Idle    int   `json:"idle,omitempty"`     // seconds that a kept connection may wait for its next request; 0 = the timeout
 	Head    int   `json:"head,omitempty"`     // seconds that the head of a request may take; 0 = the timeout
+	Proxy   bool  `json:"proxy,omitempty"`    // connections may begin with a PROXY line
 	NoDefer bool  `json:"no_defer,omitempty"` // no TCP_DEFER_ACCEPT on this one
 	Workers []int `json:"workers,omitempty"`  // the workers that serve it, nil = all
 }
@@ -74,6 +76,7 @@ func (s *Sockets) options(protocol *string) []option {
 		{"reuse-port", "set SO_REUSEPORT on the sockets", boolean(&s.ReusePort)},
 		{"no-defer-accept", "do not wait for the first byte in the kernel (TCP_DEFER_ACCEPT)", boolean(&s.NoDeferAccept)},
 		{"bind-in-jail", "let the master bind the sockets inside the jail", boolean(&s.BindInJail)},
+		{"enable-proxy-protocol", "let connections to HTTP sockets begin with a PROXY line (version 1) that names the client", boolean(&s.proxy)},
 		{"shared-socket", "an address for the sockets that are given as =N, N counting from 0; repeatable", s.share(false)},
 		{"undeferred-shared-socket", "as shared-socket, without TCP_DEFER_ACCEPT", s.share(true)},
 		{"map-socket", "let only some workers serve a socket: number of the socket from 0, colon, numbers of workers with commas; repeatable", s.setMap},

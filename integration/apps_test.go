@@ -154,3 +154,30 @@ func TestAnswersOfTheServer(t *testing.T) {
 		t.Errorf("through the uwsgi protocol: %v %+v", err, r)
 	}
 }
+
+// TestAutoReload: new code is taken up when a file changes, also after code that did not load.
+func TestAutoReload(t *testing.T) {
+	e := harness.New(t)
+	code := func(text string) { e.Write("part.py", text) }
+	e.Write("env.py", "import part\n\n\ndef application(environ, start_response):\n    start_response('200 OK', [])\n    return [part.text]\n")
+	code("text = b'first'\n")
+	addr := harness.FreePort(t)
+	s := e.Start("--ini", e.Write("a.ini", "[uwsgi]\nmodule = env\nhttp-socket = "+addr+"\npy-autoreload = 1\npy-auto-reload-ignore = unused\nprocesses = 2\n"))
+	s.WaitServing("http", addr)
+	answers := func(want string) bool {
+		return harness.Eventually(15*time.Second, func() bool {
+			r, err := harness.Fetch("http", addr, "/", 2*time.Second)
+			return err == nil && strings.Contains(r.Body, want)
+		})
+	}
+	time.Sleep(200 * time.Millisecond) // no assertion: a first look is to be over before the file changes
+	for _, step := range []struct{ code, want string }{{"text = b'second'\n", "second"}, {"text = = 1\n", "Internal Server Error"}, {"text = b'fourth one'\n", "fourth one"}} {
+		code(step.code)
+		if !answers(step.want) {
+			t.Fatalf("the answer is not %q", step.want)
+		}
+	}
+	if n := s.CountLog(`\[uwsgi-python-reloader\] module/file .*part.py has been modified`); n != 3 {
+		t.Errorf("%d lines name the file, want 3", n)
+	}
+}

@@ -117,6 +117,32 @@ func TestMappedAndSharedSockets(t *testing.T) {
 	}
 }
 
+// TestProxyLine: a balancer's line names the client, once for a kept connection; a broken line ends it, none at all is fine.
+func TestProxyLine(t *testing.T) {
+	e := harness.New(t)
+	front, kept, other := harness.FreePort(t), harness.FreePort(t), harness.FreePort(t)
+	s := serveIni(e, "http = "+front, "http-enable-proxy-protocol = true", "enable-proxy-protocol = 1", "http11-socket = "+kept, "http-socket = "+other)
+	s.WaitServing("http", front)
+	get := "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+	last := "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+	for _, c := range []struct{ addr, send, want string }{
+		{front, "PROXY TCP4 192.0.2.9 10.0.0.1 4711 80\r\n" + get, "REMOTE_ADDR=192.0.2.9\nREMOTE_PORT=4711\n"},
+		{front, "PROXY TCP6 2001:db8::1 ::1 4711 80\r\n" + get, "REMOTE_ADDR=2001:db8::1\n"},
+		{front, "PROXY UNKNOWN\r\n" + get, "REMOTE_ADDR=127.0.0.1\n"},
+		{front, get, "REMOTE_ADDR=127.0.0.1\n"},
+		{other, "PROXY TCP4 192.0.2.9 10.0.0.1 4711 80\r\n" + get, "REMOTE_ADDR=192.0.2.9\n"},
+		{other, "PROXY TCP4 nobody 10.0.0.1 4711 80\r\n" + get, ""},
+		{other, "PROXY " + strings.Repeat("x", 200) + "\r\n" + get, ""},
+		{kept, "PROXY TCP4 192.0.2.9 10.0.0.1 4711 80\r\n" + get + last, "REMOTE_ADDR=192.0.2.9\n"},
+	} {
+		answer, err := harness.Exchange(c.addr, c.send, false, 8*time.Second)
+		requests := strings.Count(c.send, "GET ")
+		if c.want == "" && strings.Contains(answer, "200 OK") || c.want != "" && (err != nil || strings.Count(answer, c.want) != requests) {
+			t.Errorf("%q: %v %q, want %q", c.send, err, answer, c.want)
+		}
+	}
+}
+
 // TestSocketTuningOverReload: what can change on a bound socket does, without the socket being bound anew.
 func TestSocketTuningOverReload(t *testing.T) {
 	e := harness.New(t)

@@ -9,6 +9,24 @@ import (
 	"gowsgi/jail/hook"
 )
 
+// CheckSpec says what of the jail and its hooks cannot be, without looking at who asks: a configuration may be checked by a user and
+// started by root.
+func CheckSpec(cfg *config.Config) error {
+	dir, err := os.Getwd()
+	if err != nil {
+		return fmt.Errorf("cannot find the working directory: %w", err)
+	}
+	if _, err := specOf(cfg, who{dir: dir}); err != nil {
+		return err
+	}
+	for _, phase := range []hook.Phase{hook.Asap, hook.PreJail} {
+		if _, err := ParseHooks(&cfg.Isolation, phase); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // ExplainJail renders what a start with this configuration would do: namespaces, the parent's hooks, the steps in the jail
 // with their arguments, and the mounts. Nothing of it is done.
 func ExplainJail(cfg *config.Config) (string, error) {

@@ -97,6 +97,7 @@ type Listener struct {
 	Send    int      `json:"send"`    // seconds it may take no data; 0 = the timeout, also for the next two
 	Idle    int      `json:"idle"`    // seconds that a kept connection may wait for its next request
 	Head    int      `json:"head"`    // seconds that the head of a request may take
+	Proxy   bool     `json:"proxy"`   // connections may begin with a PROXY line
 	Front   bool     `json:"front"`   // asked for as http: requests have Vars and REMOTE_PORT
 	Vars    []string `json:"vars"`    // NAME=value
 	Workers []int    `json:"workers"` // the workers that serve it, empty = all

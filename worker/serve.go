@@ -29,6 +29,8 @@ type Apps struct {
 	Executable       string      `json:"executable"` // what sys.executable says
 	Optimize         int         `json:"optimize"`   // options of the interpreter
 	NoSite           bool        `json:"no_site"`
+	AutoReload       int         `json:"auto_reload"`        // seconds between two looks at the files of modules, 0 = never
+	AutoReloadIgnore []string    `json:"auto_reload_ignore"` // names of modules
 }
 
 // Static says which files a worker sends itself; all paths are seen from inside the jail.

@@ -26,6 +26,10 @@ func carryOut(cfg *config.Config, stdout, stderr io.Writer) (code int, done bool
 		fmt.Fprint(stdout, cfg.Show())
 		return 0, false
 	case config.ActionCheckConfig:
+		if err := checkBeyond(cfg); err != nil {
+			fmt.Fprintln(stderr, err)
+			return verdict.Init, true
+		}
 		fmt.Fprint(stdout, cfg.Check())
 	case config.ActionExplain:
 		text, err := config.Explain(a.Name)
@@ -55,24 +59,39 @@ func carryOut(cfg *config.Config, stdout, stderr io.Writer) (code int, done bool
 			fmt.Fprintln(stderr, err)
 			return verdict.Init, true
 		}
-	case config.ActionGet:
-		for _, name := range a.Names {
-			if value, ok := cfg.Get(name); ok {
-				fmt.Fprintln(stdout, value)
-			}
-		}
-	case config.ActionDumpOptions:
-		fmt.Fprintln(stdout, strings.Join(config.OptionNames(), "\n"))
-	case config.ActionList:
-		for _, name := range a.Names {
-			fmt.Fprint(stdout, config.Listing(name))
-		}
+	case config.ActionGet, config.ActionDumpOptions, config.ActionList:
+		printNames(cfg, stdout)
 	case config.ActionExit:
 		return a.Code, true
 	default:
 		return 0, false
 	}
 	return verdict.OK, true
+}
+
+// printNames prints values or names, one a line, and no more: what reads them is a script.
+func printNames(cfg *config.Config, stdout io.Writer) {
+	if cfg.Action.Kind == config.ActionDumpOptions {
+		fmt.Fprintln(stdout, strings.Join(config.OptionNames(), "\n"))
+	}
+	for _, name := range cfg.Action.Names {
+		if cfg.Action.Kind == config.ActionList {
+			fmt.Fprint(stdout, config.Listing(name))
+		} else if value, ok := cfg.Get(name); ok {
+			fmt.Fprintln(stdout, value)
+		}
+	}
+}
+
+// checkBeyond looks at what the configuration's own package does not know: the jail and the hooks.
+func checkBeyond(cfg *config.Config) error {
+	if err := reload.CheckSpec(cfg); err != nil {
+		return err
+	}
+	if _, err := workerHooks(&cfg.Isolation); err != nil {
+		return err
+	}
+	return nil
 }
 
 // jailCheck prints what this machine allows; the exit code is 1 when something is missing that a jail may need.

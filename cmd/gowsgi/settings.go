@@ -94,7 +94,7 @@ func serving(cfg *config.Config) *worker.Serve {
 // listener is what the runtime is told of a socket.
 func listener(bound reload.BoundSocket, s *config.Socket, all *config.Sockets) worker.Listener {
 	l := worker.Listener{
-		Proto: bound.Proto, Family: bound.Family, Addr: bound.Addr, Front: s.Front, Workers: s.Workers,
+		Proto: bound.Proto, Family: bound.Family, Addr: bound.Addr, Front: s.Front, Proxy: s.Proxy, Workers: s.Workers,
 		Timeout: s.Timeout, Send: all.SendTimeout, Idle: s.Idle, Head: s.Head,
 	}
 	if s.Front {

@@ -22,9 +22,20 @@ def load(rt):
             rt.app = apps.load(conf)
         elif conf["module"] or conf["wsgi_file"]:
             rt.app = find(conf)
-    except BaseException:  # an application may as well call sys.exit() while it is imported
+    except BaseException as err:  # an application may as well call sys.exit() while it is imported
+        rt.suspects = suspects(err)
         print_traceback()
     return rt.app is not None
+
+
+def suspects(err):
+    """The files in which an import went wrong."""
+    names = [err.filename] if isinstance(err, SyntaxError) and err.filename else []
+    tb = err.__traceback__
+    while tb is not None:
+        names.append(tb.tb_frame.f_code.co_filename)
+        tb = tb.tb_next
+    return names
 
 
 def prepare(rt):

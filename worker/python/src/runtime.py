@@ -20,6 +20,7 @@ class Runtime(object):
     cores = ()  # core.Core, one for each thread
     spawns = 0  # of this slot in this generation, before this one
     left = 0  # requests until max-requests
+    suspects = ()  # files that an import which failed went through, for py-autoreload
 
     def count(self):
         """Counts a request towards max-requests; the master replaces the worker when it is told."""

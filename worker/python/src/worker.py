@@ -69,6 +69,10 @@ class Listener(object):
             from _gowsgi.http11 import Http11Protocol as Protocol
         else:
             raise ValueError("cannot serve protocol %r" % listener["proto"])
+        if listener["proxy"]:
+            from _gowsgi.proxyline import proxied
+
+            Protocol = proxied(Protocol)
         self.serve = Protocol(core, wire, base, fixed, conf).serve
 
 
@@ -141,6 +145,10 @@ def main(rt, slot):
     rt.send("ready %d %d %d" % (slot, rt.pid, ok))
     if conf["worker_exec"]:
         execute(conf)
+    if conf["apps"]["auto_reload"] and slot == 1:
+        from _gowsgi import autoreload
+
+        autoreload.start(rt)
     serve(rt, watched, stop_read)
     return end(rt)
 
