@@ -51,7 +51,8 @@ func (p *parent) start(id uint64) error {
 	if err != nil {
 		return err
 	}
-	g.board, err = metrics.NewBoard(snap.cfg.Process.Processes, max(snap.cfg.Process.Threads, 1), id)
+	rows := p.metricRows(snap)
+	g.board, err = metrics.NewBoard(snap.cfg.Process.Processes, max(snap.cfg.Process.Threads, 1), id, rows...)
 	if err != nil {
 		return err
 	}
@@ -70,6 +71,7 @@ func (p *parent) start(id uint64) error {
 	}
 	p.gens[id] = g
 	p.store.Add(g.board)
+	p.metrics.keeper.Add(g.board, rows)
 	go read(g.proc.Conn, id, p.frames)
 	p.tellAlone()
 	return nil
@@ -195,6 +197,7 @@ func (p *parent) maybeEnded(g *generation) {
 		p.info.MasterRespawns++
 	}
 	p.store.Retire(g.board)
+	p.metrics.keeper.Retire(g.board)
 	p.warn(g.board.Close())
 	g.proc.Close()
 	p.tellAlone()

@@ -57,6 +57,7 @@ type parent struct {
 	cronAt    int64 // unix seconds: up to when cron was looked after, 0 = never
 	shared    shared
 	pushing   pushing
+	metrics   collecting
 	pidfiles  []*pidfile
 	touched   []*touched
 	fifos     fifos
@@ -238,6 +239,7 @@ func (p *parent) do(act action) {
 		if p.serving != nil {
 			p.newest = p.serving
 			p.watchFiles(p.newest)
+			p.keepMetrics()
 			p.startPushing()
 		}
 		p.dropSockets()
@@ -278,6 +280,7 @@ func (p *parent) reloadConfig() event {
 	}
 	p.newest = snap
 	p.watchFiles(snap)
+	p.keepMetrics()
 	p.startPushing()
 	return evLoaded{overlap: cfg.Reload.Overlap}
 }
@@ -301,6 +304,9 @@ func unchangeable(old, next *config.Config) []string {
 func (p *parent) snapshotOf(cfg *config.Config) (*snapshot, error) {
 	spec, err := specOf(cfg, p.who)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkMetrics(cfg); err != nil {
 		return nil, err
 	}
 	if cfg.Sockets.BindInJail {

@@ -5,6 +5,7 @@ from os import getpid, sysconf
 from time import time
 
 from _gowsgi import board as fields
+from _gowsgi import metric
 from _gowsgi.locks import Locks
 from _gowsgi.runtime import current as rt
 from _gowsgi.runtime import log as write_line
@@ -46,7 +47,7 @@ def fill(module):
     module.loop = module.unbit = module.applications = None
     locks = Locks(rt.board_fd, int(dict(conf["opt"] or ()).get("locks") or 0) + 1)
     module.lock, module.unlock, module.is_locked = locks.lock, locks.unlock, locks.is_locked
-    for function in FUNCTIONS:
+    for function in FUNCTIONS + metric.FUNCTIONS:
         setattr(module, function.__name__, function)
 
 
