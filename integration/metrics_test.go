@@ -110,8 +110,11 @@ func TestPrometheus(t *testing.T) {
 	w.code("two")
 	w.hup()
 	w.waitServed("two")
-	time.Sleep(200 * time.Millisecond)
-	after := metrics(t, w.prometheus)
+	var after map[string]float64
+	harness.Eventually(5*time.Second, func() bool { // it counts once all workers accept, and the first one answers before that
+		after = metrics(t, w.prometheus)
+		return after[`gowsgi_reloads_total{result="ok"}`] == 1
+	})
 	checkCounters(t, "a reload", died, after)
 	if after[`gowsgi_reloads_total{result="ok"}`] != 1 {
 		t.Error("the reload is not counted")

@@ -11,6 +11,7 @@ from _gowsgi.runtime import current as rt
 
 ROW, KIND, FLAGS, NAME = 128, 8, 12, 16
 WRITABLE = 1
+mutex = allocate_lock()  # a record lock does not keep threads of one process apart
 LOCKS = 1 << 32  # the byte of the scoreboard's file whose lock guards row 0
 
 
@@ -20,7 +21,6 @@ class Rows(object):
     def __init__(self, board, fd):
         self.fd = fd
         self.values = memoryview(board.map).cast("q")
-        self.mutex = allocate_lock()  # a record lock does not keep threads of one process apart
         self.rows = {}
         for row in range(board.rows):
             at = board.row(row)
@@ -37,7 +37,7 @@ class Rows(object):
         found = self.rows.get(name)
         if found is None or not found[2]:
             return None
-        with self.mutex:
+        with mutex:
             self._lock(found[1])
             try:
                 value = function(self.values[found[0]])
