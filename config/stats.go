@@ -23,7 +23,8 @@ type Stats struct {
 	MetricsDirRestore bool     `json:"metrics_dir_restore,omitempty"`
 
 	Push            []Push `json:"push,omitempty"`
-	PushFreq        int    `json:"push_freq"` // seconds between two pushes of those that do not say
+	PushFreq        int    `json:"push_freq"`    // seconds between two pushes of those that do not say
+	PingTimeout     int    `json:"ping_timeout"` // seconds
 	StatsdNoWorkers bool   `json:"statsd_no_workers,omitempty"`
 	StatsdAllGauges bool   `json:"statsd_all_gauges,omitempty"`
 	Carbon          Carbon `json:"carbon,omitzero"`
@@ -61,6 +62,7 @@ type Carbon struct {
 // Defaults of uWSGI.
 const (
 	defaultPushFreq         = 3
+	defaultPingTimeout      = 3
 	defaultCarbonTimeout    = 3
 	defaultCarbonFreq       = 60
 	defaultCarbonRetryDelay = 7
@@ -71,7 +73,7 @@ var idleAverages = []string{"last", "zero", "none"}
 
 func defaultStats() Stats {
 	return Stats{
-		PushFreq: defaultPushFreq,
+		PushFreq: defaultPushFreq, PingTimeout: defaultPingTimeout,
 		Carbon: Carbon{
 			Timeout: defaultCarbonTimeout, Freq: defaultCarbonFreq, RetryDelay: defaultCarbonRetryDelay, Root: "uwsgi", IdleAvg: "last",
 		},
@@ -95,6 +97,7 @@ func (s *Stats) options() []option {
 		{"metrics-dir-restore", "start with the values of the app's metrics in metrics-dir", boolean(&s.MetricsDirRestore)},
 		{"stats-push", "push figures: file:path=FILE[,freq=N][,separator=S], socket:ADDR[,PREFIX] or statsd:ADDR[,PREFIX]; repeatable", pushes(&s.Push)},
 		{"stats-pusher-default-freq", "seconds between two pushes", number(&s.PushFreq, 1, day)},
+		{"ping-timeout", "seconds that ping waits for the answer", number(&s.PingTimeout, 1, day)},
 		{"statsd-no-workers", "push no metrics of single workers to statsd", boolean(&s.StatsdNoWorkers)},
 		{"statsd-all-gauges", "push counters to statsd as gauges", boolean(&s.StatsdAllGauges)},
 		{"carbon", "send figures to this carbon server, host:port; repeatable", carbonServers(&c.Servers)},

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,61 +18,52 @@ import (
 
 // carryOut does what the command line asks for instead of serving; done is false when serving goes on.
 func carryOut(cfg *config.Config, stdout, stderr io.Writer) (code int, done bool) {
+	var text string
+	var err error
 	switch a := cfg.Action; a.Kind {
 	case config.ActionHelp:
-		fmt.Fprint(stdout, config.Help())
+		text = config.Help()
 	case config.ActionVersion:
-		fmt.Fprintf(stdout, "gowsgi %s (uWSGI %s compatible)\n", version, uwsgiVersion)
+		text = fmt.Sprintf("gowsgi %s (uWSGI %s compatible)\n", version, uwsgiVersion)
 	case config.ActionShowConfig:
 		fmt.Fprint(stdout, cfg.Show())
 		return 0, false
 	case config.ActionCheckConfig:
-		fmt.Fprint(stdout, cfg.Check())
+		text = cfg.Check()
 	case config.ActionExplain:
-		text, err := config.Explain(a.Name)
-		if err != nil {
-			fmt.Fprintln(stderr, err)
-			return verdict.Init, true
-		}
-		fmt.Fprint(stdout, text)
+		text, err = config.Explain(a.Name)
 	case config.ActionExplainJail:
-		text, err := reload.ExplainJail(cfg)
-		if err != nil {
-			fmt.Fprintln(stderr, err)
-			return verdict.Init, true
-		}
-		fmt.Fprint(stdout, text)
+		text, err = reload.ExplainJail(cfg)
 	case config.ActionJailCheck:
 		return jailCheck(stdout), true
 	case config.ActionCompletion:
-		text, err := config.Completion(a.Name)
-		if err != nil {
-			fmt.Fprintln(stderr, err)
-			return verdict.Init, true
-		}
-		fmt.Fprint(stdout, text)
+		text, err = config.Completion(a.Name)
 	case config.ActionSignal:
-		if err := signalPidfile(a.Pidfile, a.Signal, stderr); err != nil {
-			fmt.Fprintln(stderr, err)
-			return verdict.Init, true
-		}
+		err = signalPidfile(a.Pidfile, a.Signal, stderr)
+	case config.ActionPing:
+		err = ping(a.Name, time.Duration(cfg.Stats.PingTimeout)*time.Second)
 	case config.ActionGet:
 		for _, name := range a.Names {
 			if value, ok := cfg.Get(name); ok {
-				fmt.Fprintln(stdout, value)
+				text += value + "\n"
 			}
 		}
 	case config.ActionDumpOptions:
-		fmt.Fprintln(stdout, strings.Join(config.OptionNames(), "\n"))
+		text = strings.Join(config.OptionNames(), "\n") + "\n"
 	case config.ActionList:
 		for _, name := range a.Names {
-			fmt.Fprint(stdout, config.Listing(name))
+			text += config.Listing(name)
 		}
 	case config.ActionExit:
 		return a.Code, true
 	default:
 		return 0, false
 	}
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return verdict.Init, true
+	}
+	fmt.Fprint(stdout, text)
 	return verdict.OK, true
 }
 
