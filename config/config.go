@@ -56,6 +56,7 @@ const (
 	ActionJailCheck              // print what this machine allows and exit: 0 when a jail for every user works
 	ActionSignal                 // send Signal to the pid in Pidfile and exit
 	ActionExit                   // exit with Code
+	ActionPing                   // ask the server at the address Name whether it answers, and exit: 0 when it does
 	ActionGet                    // print Get of each of Names and exit 0
 	ActionDumpOptions            // print OptionNames, one a line, and exit 0
 	ActionList                   // print Listing of each of Names and exit 0
@@ -64,7 +65,7 @@ const (
 // Action is what the command line asks for, with its operands.
 type Action struct {
 	Kind    ActionKind `json:"kind"`
-	Name    string     `json:"name,omitempty"`    // ActionExplain: option, ActionCompletion: shell
+	Name    string     `json:"name,omitempty"`    // ActionExplain: option, ActionCompletion: shell, ActionPing: address
 	Names   []string   `json:"names,omitempty"`   // ActionGet: keys, ActionList: options
 	Pidfile string     `json:"pidfile,omitempty"` // ActionSignal
 	Signal  string     `json:"signal,omitempty"`  // ActionSignal: HUP, INT or TSTP
@@ -233,7 +234,7 @@ func (l *loader) once() (*Config, error) {
 // looksAway reports actions that do not depend on the settings, so that errors in them do not matter.
 func (a Action) looksAway() bool {
 	switch a.Kind {
-	case ActionSignal, ActionVersion, ActionExit, ActionExplain, ActionCompletion, ActionDumpOptions, ActionList:
+	case ActionSignal, ActionPing, ActionVersion, ActionExit, ActionExplain, ActionCompletion, ActionDumpOptions, ActionList:
 		return true
 	}
 	return false

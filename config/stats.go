@@ -18,15 +18,22 @@ type Stats struct {
 	EnableMetrics  bool `json:"enable_metrics,omitempty"` // uWSGI's metrics in the JSON
 	MetricsNoCores bool `json:"metrics_no_cores,omitempty"`
 
+	Custom            []Metric `json:"custom,omitempty"`
+	MetricsDir        string   `json:"metrics_dir,omitempty"` // each metric is a file here, as the jail sees it
+	MetricsDirRestore bool     `json:"metrics_dir_restore,omitempty"`
+
 	Push            []Push `json:"push,omitempty"`
-	PushFreq        int    `json:"push_freq"` // seconds between two pushes of those that do not say
+	PushFreq        int    `json:"push_freq"`    // seconds between two pushes of those that do not say
+	PingTimeout     int    `json:"ping_timeout"` // seconds
 	StatsdNoWorkers bool   `json:"statsd_no_workers,omitempty"`
 	StatsdAllGauges bool   `json:"statsd_all_gauges,omitempty"`
 	Carbon          Carbon `json:"carbon,omitzero"`
 }
 
 // Metrics reports whether uWSGI's metrics are wanted: what pushes them turns them on too.
-func (s *Stats) Metrics() bool { return s.EnableMetrics || len(s.Push) > 0 }
+func (s *Stats) Metrics() bool {
+	return s.EnableMetrics || len(s.Push) > 0 || len(s.Custom) > 0 || s.MetricsDir != ""
+}
 
 // Push is one stats-push.
 type Push struct {
@@ -55,6 +62,7 @@ type Carbon struct {
 // Defaults of uWSGI.
 const (
 	defaultPushFreq         = 3
+	defaultPingTimeout      = 3
 	defaultCarbonTimeout    = 3
 	defaultCarbonFreq       = 60
 	defaultCarbonRetryDelay = 7
@@ -65,7 +73,7 @@ var idleAverages = []string{"last", "zero", "none"}
 
 func defaultStats() Stats {
 	return Stats{
-		PushFreq: defaultPushFreq,
+		PushFreq: defaultPushFreq, PingTimeout: defaultPingTimeout,
 		Carbon: Carbon{
 			Timeout: defaultCarbonTimeout, Freq: defaultCarbonFreq, RetryDelay: defaultCarbonRetryDelay, Root: "uwsgi", IdleAvg: "last",
 		},
@@ -84,8 +92,12 @@ func (s *Stats) options() []option {
 		{"prometheus", "serve Prometheus metrics over HTTP here", listenWord(&s.Prometheus)},
 		{"enable-metrics", "keep uWSGI's metrics", boolean(&s.EnableMetrics)},
 		{"metrics-no-cores", "no metrics of single cores", boolean(&s.MetricsNoCores)},
+		{"metric", "keep a metric of the app: NAME, or name=NAME,type=T,initial_value=N,oid=O,collector=C,children=A;B,arg1=FILE,arg1n=N,freq=N; repeatable", metricDefs(&s.Custom)},
+		{"metrics-dir", "write each metric to a file of its name in this directory, as the jail sees it", word(&s.MetricsDir)},
+		{"metrics-dir-restore", "start with the values of the app's metrics in metrics-dir", boolean(&s.MetricsDirRestore)},
 		{"stats-push", "push figures: file:path=FILE[,freq=N][,separator=S], socket:ADDR[,PREFIX] or statsd:ADDR[,PREFIX]; repeatable", pushes(&s.Push)},
 		{"stats-pusher-default-freq", "seconds between two pushes", number(&s.PushFreq, 1, day)},
+		{"ping-timeout", "seconds that ping waits for the answer", number(&s.PingTimeout, 1, day)},
 		{"statsd-no-workers", "push no metrics of single workers to statsd", boolean(&s.StatsdNoWorkers)},
 		{"statsd-all-gauges", "push counters to statsd as gauges", boolean(&s.StatsdAllGauges)},
 		{"carbon", "send figures to this carbon server, host:port; repeatable", carbonServers(&c.Servers)},

@@ -50,6 +50,7 @@ var languageHelp = [][2]string{
 	{"exit", "exit while reading, with this code (default 1)"},
 	{"reload", "ask the parent whose pid is in this file for a reload, wait for its result, and exit: 0 when the new stack serves"},
 	{"stop", "stop the parent whose pid is in this file, wait until it is gone, and exit"},
+	{"ping", "ask the server of the uwsgi protocol at this address whether it answers, and exit: 0 when it does"},
 	{"pause", "send SIGTSTP to the pid in this file and exit"},
 	{"plugin", "checked: what the plugins did is built in, or refused"},
 	{"need-plugin", "as plugin, but a missing one ends the start"},
@@ -145,6 +146,7 @@ var actions = map[string]func(*loader, Entry){
 	"reload":       asked(signalAction("HUP")),
 	"stop":         asked(signalAction("INT")),
 	"pause":        asked(signalAction("TSTP")),
+	"ping":         asked(pingAction),
 }
 
 func asked(f func(Entry) (Action, error)) func(*loader, Entry) {
@@ -177,6 +179,12 @@ func completionAction(e Entry) (Action, error) {
 		return Action{Kind: ActionCompletion, Name: e.Value}, nil
 	}
 	return Action{}, bad("unknown shell", "write bash, zsh or fish")
+}
+
+func pingAction(e Entry) (Action, error) {
+	v := value{Entry: e, warn: func(string, string) {}}
+	addr, err := address(&v)
+	return Action{Kind: ActionPing, Name: addr}, err
 }
 
 func exitAction(e Entry) (Action, error) {

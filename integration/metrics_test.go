@@ -73,10 +73,11 @@ func TestPrometheus(t *testing.T) {
 	}
 	_, _ = harness.Fetch("http", w.http, "/fail", 5*time.Second)
 	var before map[string]float64
-	harness.Eventually(3*time.Second, func() bool { // memory is measured once a second
+	harness.Eventually(3*time.Second, func() bool { // memory is measured once a second, and a request is counted after its answer
 		before = metrics(t, w.prometheus)
 		rss, _ := sumOf(before, "gowsgi_worker_rss_bytes")
-		return rss > 0
+		exceptions, _ := sumOf(before, "gowsgi_exceptions_total")
+		return rss > 0 && exceptions > 0
 	})
 	for _, family := range []string{"gowsgi_requests_total", "gowsgi_exceptions_total", "gowsgi_workers", "gowsgi_workers_wanted",
 		"gowsgi_worker_spawns_total", "gowsgi_worker_deaths_total", "gowsgi_reloads_total", "gowsgi_jail_build_seconds_count",
@@ -110,8 +111,11 @@ func TestPrometheus(t *testing.T) {
 	w.code("two")
 	w.hup()
 	w.waitServed("two")
-	time.Sleep(200 * time.Millisecond)
-	after := metrics(t, w.prometheus)
+	var after map[string]float64
+	harness.Eventually(5*time.Second, func() bool { // it counts once all workers accept, and the first one answers before that
+		after = metrics(t, w.prometheus)
+		return after[`gowsgi_reloads_total{result="ok"}`] == 1
+	})
 	checkCounters(t, "a reload", died, after)
 	if after[`gowsgi_reloads_total{result="ok"}`] != 1 {
 		t.Error("the reload is not counted")

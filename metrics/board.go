@@ -33,6 +33,7 @@ const (
 	hdrStride     = 16
 	hdrCoreStride = 20
 	hdrMasterSize = 24
+	hdrRows       = 28
 	hdrGeneration = 32
 )
 
@@ -47,18 +48,24 @@ type Board struct {
 	mem        []byte
 	slots      int
 	cores      int
+	rows       int // of metrics
 	generation uint64
 }
 
 func boardStride(cores int) int { return masterSize + cores*coreSize }
 
-func boardSize(slots, cores int) int { return headerSize + slots*boardStride(cores) }
+func boardSize(slots, cores, rows int) int {
+	return headerSize + slots*boardStride(cores) + rows*rowSize
+}
 
-func checkDimensions(slots, cores int) error {
+func checkDimensions(slots, cores, rows int) error {
 	if slots < 1 || slots > MaxSlots || cores < 1 || cores > MaxCores {
 		return fmt.Errorf("%d slots of %d cores: want 1 to %d slots and 1 to %d cores", slots, cores, MaxSlots, MaxCores)
 	}
-	if size := int64(headerSize) + int64(slots)*int64(boardStride(cores)); size > maxBoard {
+	if rows < 0 || rows > maxRows {
+		return fmt.Errorf("%d metrics: want 0 to %d", rows, maxRows)
+	}
+	if size := int64(headerSize) + int64(slots)*int64(boardStride(cores)) + int64(rows)*rowSize; size > maxBoard {
 		return fmt.Errorf("%d slots of %d cores take %d bytes, more than %d", slots, cores, size, maxBoard)
 	}
 	return nil
@@ -66,9 +73,10 @@ func checkDimensions(slots, cores int) error {
 
 // NewBoard makes the scoreboard of a generation: an anonymous file (memfd_create(2)) that cannot be resized any more
 // (F_SEAL_SHRINK, so that no process of the jail can make the parent's reads fault with SIGBUS, and F_SEAL_GROW) and,
-// where the kernel knows it (MFD_NOEXEC_SEAL, Linux 6.3), not be executed. All counters are zero.
-func NewBoard(slots, cores int, generation uint64) (*Board, error) {
-	if err := checkDimensions(slots, cores); err != nil {
+// where the kernel knows it (MFD_NOEXEC_SEAL, Linux 6.3), not be executed. All counters are zero; the rows of metrics
+// have the values that are given.
+func NewBoard(slots, cores int, generation uint64, rows ...MetricRow) (*Board, error) {
+	if err := errors.Join(checkDimensions(slots, cores, len(rows)), checkRows(rows)); err != nil {
 		return nil, fmt.Errorf("cannot make scoreboard: %v", err)
 	}
 	flags := unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
@@ -80,16 +88,18 @@ func NewBoard(slots, cores int, generation uint64) (*Board, error) {
 		return nil, fmt.Errorf("cannot create scoreboard memory: %w", err)
 	}
 	f := os.NewFile(uintptr(fd), "scoreboard")
-	b, err := fillBoard(f, slots, cores, generation)
+	b, err := fillBoard(f, &Board{slots: slots, cores: cores, rows: len(rows), generation: generation})
 	if err != nil {
 		f.Close()
 		return nil, err
 	}
+	b.fillRows(rows)
 	return b, nil
 }
 
-func fillBoard(f *os.File, slots, cores int, generation uint64) (*Board, error) {
-	size := boardSize(slots, cores)
+// fillBoard makes the memory of a board with the dimensions of like, and its header.
+func fillBoard(f *os.File, like *Board) (*Board, error) {
+	size := boardSize(like.slots, like.cores, like.rows)
 	if err := unix.Ftruncate(int(f.Fd()), int64(size)); err != nil {
 		return nil, fmt.Errorf("cannot size scoreboard to %d bytes: %w", size, err)
 	}
@@ -97,27 +107,30 @@ func fillBoard(f *os.File, slots, cores int, generation uint64) (*Board, error) 
 	if _, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals); err != nil {
 		return nil, fmt.Errorf("cannot seal scoreboard: %w", err)
 	}
-	b, err := mapBoard(f, slots, cores, generation)
+	b, err := mapBoard(f, like)
 	if err != nil {
 		return nil, err
 	}
 	b.store32(hdrVersion, boardVersion)
-	b.store32(hdrSlots, uint32(slots))
-	b.store32(hdrCores, uint32(cores))
-	b.store32(hdrStride, uint32(boardStride(cores)))
+	b.store32(hdrSlots, uint32(b.slots))
+	b.store32(hdrCores, uint32(b.cores))
+	b.store32(hdrStride, uint32(boardStride(b.cores)))
 	b.store32(hdrCoreStride, coreSize)
 	b.store32(hdrMasterSize, masterSize)
-	b.store64(hdrGeneration, generation)
+	b.store32(hdrRows, uint32(b.rows))
+	b.store64(hdrGeneration, b.generation)
 	b.store32(hdrMagic, boardMagic)
 	return b, nil
 }
 
-func mapBoard(f *os.File, slots, cores int, generation uint64) (*Board, error) {
-	mem, err := unix.Mmap(int(f.Fd()), 0, boardSize(slots, cores), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+func mapBoard(f *os.File, like *Board) (*Board, error) {
+	mem, err := unix.Mmap(int(f.Fd()), 0, boardSize(like.slots, like.cores, like.rows), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return nil, fmt.Errorf("cannot map scoreboard: %w", err)
 	}
-	return &Board{file: f, mem: mem, slots: slots, cores: cores, generation: generation}, nil
+	b := *like
+	b.file, b.mem = f, mem
+	return &b, nil
 }
 
 // OpenBoard maps a scoreboard made by NewBoard in another process: the master's side. The header is validated and
@@ -142,11 +155,11 @@ func OpenBoard(f *os.File) (*Board, error) {
 	if n, err := unix.Pread(int(f.Fd()), head[:], 0); err != nil || n != headerSize {
 		return nil, fmt.Errorf("cannot read header of scoreboard: %d bytes: %v", n, err)
 	}
-	slots, cores, generation, err := parseHeader(head[:], st.Size)
+	like, err := parseHeader(head[:], st.Size)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open scoreboard: %w", err)
 	}
-	return mapBoard(f, slots, cores, generation)
+	return mapBoard(f, like)
 }
 
 // Slots returns the number of workers the board has room for.

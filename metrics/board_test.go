@@ -124,7 +124,7 @@ func TestBoardFormat(t *testing.T) {
 
 func TestBoardIsSealed(t *testing.T) {
 	b := newTestBoard(t, 1, 1, 1)
-	size := int64(boardSize(1, 1))
+	size := int64(boardSize(1, 1, 0))
 	for _, to := range []int64{0, size - 1, size + 4096} {
 		if err := unix.Ftruncate(int(b.File().Fd()), to); !errors.Is(err, unix.EPERM) {
 			t.Errorf("resizing to %d: %v, want EPERM", to, err)
@@ -317,7 +317,7 @@ func FuzzOpenBoard(f *testing.F) {
 			return
 		}
 		defer b.Close()
-		if want := boardSize(b.Slots(), b.Cores()); want != len(data) {
+		if want := boardSize(b.Slots(), b.Cores(), b.rows); want != len(data) {
 			t.Fatalf("%d slots of %d cores accepted in %d bytes", b.Slots(), b.Cores(), len(data))
 		}
 		var s Store

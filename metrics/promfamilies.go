@@ -107,6 +107,11 @@ var families = []family{
 				out(float64(n), sink)
 			}
 		}, "sink"),
+	gauge("app_metric", "A metric of the option metric, as the app or its collector set it.", func(_ *Snapshot, i *Info, out emit) {
+		for _, m := range i.Custom {
+			out(float64(m.Value), m.Name)
+		}
+	}, "name"),
 	gauge("generation", "Number of the newest generation, 0 while none runs.",
 		one(func(s *Snapshot, _ *Info) float64 { return float64(s.Generation) })),
 	gauge("start_time_seconds", "Time the instance started.",

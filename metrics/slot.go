@@ -74,35 +74,37 @@ type Core struct {
 	Buckets     [NumBuckets]uint64 // requests by their time
 }
 
-func parseHeader(head []byte, size int64) (slots, cores int, generation uint64, err error) {
+// parseHeader returns the dimensions that a header gives.
+func parseHeader(head []byte, size int64) (*Board, error) {
 	u32 := func(off int) uint32 { return binary.NativeEndian.Uint32(head[off:]) }
 	if m := u32(hdrMagic); m != boardMagic {
-		return 0, 0, 0, fmt.Errorf("magic is %#x, not %#x", m, uint32(boardMagic))
+		return nil, fmt.Errorf("magic is %#x, not %#x", m, uint32(boardMagic))
 	}
 	if v := u32(hdrVersion); v != boardVersion {
-		return 0, 0, 0, fmt.Errorf("version is %d, not %d", v, boardVersion)
+		return nil, fmt.Errorf("version is %d, not %d", v, boardVersion)
 	}
-	slots, cores = int(u32(hdrSlots)), int(u32(hdrCores)) // negative where int is too small, and refused then
-	if err := checkDimensions(slots, cores); err != nil {
-		return 0, 0, 0, err
+	// Negative where int is too small, and refused then.
+	b := &Board{slots: int(u32(hdrSlots)), cores: int(u32(hdrCores)), rows: int(u32(hdrRows)), generation: binary.NativeEndian.Uint64(head[hdrGeneration:])}
+	if err := checkDimensions(b.slots, b.cores, b.rows); err != nil {
+		return nil, err
 	}
 	for _, f := range []struct {
 		name string
 		off  int
 		want int
 	}{
-		{"slot stride", hdrStride, boardStride(cores)},
+		{"slot stride", hdrStride, boardStride(b.cores)},
 		{"core stride", hdrCoreStride, coreSize},
 		{"master area size", hdrMasterSize, masterSize},
 	} {
 		if got := u32(f.off); got != uint32(f.want) {
-			return 0, 0, 0, fmt.Errorf("%s is %d, not %d", f.name, got, f.want)
+			return nil, fmt.Errorf("%s is %d, not %d", f.name, got, f.want)
 		}
 	}
-	if want := int64(boardSize(slots, cores)); size != want {
-		return 0, 0, 0, fmt.Errorf("size is %d, not the %d of %d slots with %d cores", size, want, slots, cores)
+	if want := int64(boardSize(b.slots, b.cores, b.rows)); size != want {
+		return nil, fmt.Errorf("size is %d, not the %d of %d slots with %d cores and %d metrics", size, want, b.slots, b.cores, b.rows)
 	}
-	return slots, cores, binary.NativeEndian.Uint64(head[hdrGeneration:]), nil
+	return b, nil
 }
 
 // Slot reads a worker's master area.

@@ -14,6 +14,32 @@ import (
 type TopOptions struct {
 	Width, Height int
 	Elapsed       time.Duration // between the two documents
+	Sort          string        // order of the workers, "" = SortRPS
+}
+
+// The orders of the workers.
+const (
+	SortRPS      = "rps"
+	SortBusy     = "busy"
+	SortRSS      = "rss"
+	SortRequests = "requests"
+	SortID       = "id"
+)
+
+// sortKey is what the workers are sorted by, the largest first.
+func sortKey(prev, cur *Document, i int, opt TopOptions) float64 {
+	w := &cur.Workers[i]
+	switch opt.Sort {
+	case SortBusy:
+		return topRate(prev, cur, i, runningOf, opt)
+	case SortRSS:
+		return float64(w.RSS)
+	case SortRequests:
+		return float64(w.Requests)
+	case SortID:
+		return -float64(w.ID)
+	}
+	return topRate(prev, cur, i, requestsOf, opt)
 }
 
 // RenderTop returns the lines of a terminal screen for a stats document, ours or uWSGI's. With an earlier document prev
@@ -28,13 +54,13 @@ func RenderTop(prev, cur *Document, opt TopOptions) []string {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(a, b int) int { // the busiest first, as one looks for them
-		return cmp.Compare(topRate(prev, cur, b, requestsOf, opt), topRate(prev, cur, a, requestsOf, opt))
+		return cmp.Compare(sortKey(prev, cur, b, opt), sortKey(prev, cur, a, opt))
 	})
 	for _, i := range order {
 		lines = append(lines, topWorker(prev, cur, i, opt))
 	}
 	for i, line := range lines {
-		lines[i] = cutLine(line, opt.Width)
+		lines[i] = CutLine(line, opt.Width)
 	}
 	if opt.Height > 0 && len(lines) > opt.Height {
 		lines = lines[:opt.Height]
@@ -115,13 +141,15 @@ func topWorker(prev, cur *Document, i int, opt TopOptions) string {
 	if w.LastSpawn > 0 {
 		age = ageWord(now - w.LastSpawn)
 	}
-	busy := rateWord(topRate(prev, cur, i, func(w *WorkerDoc) int64 { return w.RunningTime }, opt) / 1e4)
+	busy := rateWord(topRate(prev, cur, i, runningOf, opt) / 1e4)
 	return fmt.Sprintf(topRow, fmt.Sprint(w.ID), fmt.Sprint(w.PID), w.Status, busy, fmt.Sprint(w.Requests),
 		rateWord(topRate(prev, cur, i, requestsOf, opt)), fmt.Sprint(w.Exceptions), fmt.Sprint(w.HarakiriCount),
 		fmt.Sprint(w.RespawnCount), bytesWord(w.RSS), bytesWord(w.TX), fmt.Sprintf("%.1f", float64(w.AvgRT)/1000), age, state)
 }
 
 func requestsOf(w *WorkerDoc) int64 { return w.Requests }
+
+func runningOf(w *WorkerDoc) int64 { return w.RunningTime }
 
 // topRate returns how fast a worker's counter grew per second, -1 when that is not known. A counter that went back (the
 // instance was started anew) counts from zero.
@@ -189,9 +217,9 @@ func causesWord(deaths map[string]int64) string {
 	return strings.Join(causes, " ")
 }
 
-// cutLine makes a line safe for a terminal and cuts it to a width: names in the document (a socket's, a directory's)
+// CutLine makes a line safe for a terminal and cuts it to a width: names in the document (a socket's, a directory's)
 // may hold escape sequences.
-func cutLine(line string, width int) string {
+func CutLine(line string, width int) string {
 	var out strings.Builder
 	cells := 0
 	for len(line) > 0 && (width <= 0 || cells < width) {

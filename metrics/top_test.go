@@ -140,3 +140,22 @@ func FuzzTop(f *testing.F) {
 		}
 	})
 }
+
+func TestTopOrders(t *testing.T) {
+	worker := func(id int, requests, running, rss int64) WorkerDoc {
+		return WorkerDoc{ID: id, PID: 100 + id, Requests: requests, RunningTime: running, RSS: rss, Status: "idle"}
+	}
+	prev := &Document{Workers: []WorkerDoc{worker(1, 0, 0, 1), worker(2, 90, 0, 1), worker(3, 50, 0, 1)}}
+	cur := &Document{Workers: []WorkerDoc{worker(1, 20, 100, 5), worker(2, 95, 300, 4), worker(3, 60, 200, 6)}}
+	for order, want := range map[string]string{"": "1 3 2", SortRPS: "1 3 2", SortBusy: "2 3 1", SortRSS: "3 1 2", SortRequests: "2 3 1", SortID: "1 2 3"} {
+		var got []string
+		for _, line := range RenderTop(prev, cur, TopOptions{Elapsed: time.Second, Sort: order}) {
+			if words := strings.Fields(line); len(words) > 2 && words[2] == "idle" {
+				got = append(got, words[0])
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("order %q is %v, want %s", order, got, want)
+		}
+	}
+}

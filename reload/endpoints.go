@@ -90,6 +90,7 @@ func (p *parent) figures() (metrics.Snapshot, metrics.Info) {
 			info.Sockets = append(info.Sockets, w.measure())
 		}
 	}
+	info.Custom = p.metrics.keeper.List()
 	info.Locks = p.store.Locks(info.UserLocks)
 	info.LogDropped = p.setup.Logs.Dropped()
 	return p.store.Snapshot(), info
@@ -152,6 +153,7 @@ func (p *parent) openEndpoints() error {
 		go func() { p.serveFailed("prometheus", metrics.ServePrometheus(l, metrics.Handler(reg))) }()
 		p.log.Info().Msgf("Prometheus metrics on %s", name)
 	}
+	p.keepMetrics()
 	p.startPushing()
 	return p.openSetns(cfg)
 }

@@ -64,7 +64,8 @@ func (p *parent) start(id uint64) error {
 	if err != nil {
 		return err
 	}
-	g.board, err = metrics.NewBoard(snap.cfg.Process.Processes, max(snap.cfg.Process.Threads, 1), id)
+	rows := p.metricRows(snap)
+	g.board, err = metrics.NewBoard(snap.cfg.Process.Processes, max(snap.cfg.Process.Threads, 1), id, rows...)
 	if err != nil {
 		return err
 	}
@@ -83,6 +84,7 @@ func (p *parent) start(id uint64) error {
 	}
 	p.gens[id] = g
 	p.store.Add(g.board)
+	p.metrics.keeper.Add(g.board, rows)
 	go read(g.proc.Conn, id, p.frames)
 	p.tellAlone()
 	return nil
@@ -208,6 +210,7 @@ func (p *parent) maybeEnded(g *generation) {
 		p.info.MasterRespawns++
 	}
 	p.store.Retire(g.board)
+	p.metrics.keeper.Retire(g.board)
 	p.warn(g.board.Close())
 	g.proc.Close()
 	p.tellAlone()

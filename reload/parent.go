@@ -60,6 +60,7 @@ type parent struct {
 	cronAt    int64 // unix seconds: up to when cron was looked after, 0 = never
 	shared    shared
 	pushing   pushing
+	metrics   collecting
 	pidfiles  []*pidfile
 	locks     []*os.File  // held open
 	lease     *jail.Lease // ids of user namespaces
@@ -250,6 +251,7 @@ func (p *parent) do(act action) {
 		if p.serving != nil {
 			p.newest = p.serving
 			p.watchFiles(p.newest)
+			p.keepMetrics()
 			p.startPushing()
 		}
 		p.dropSockets()
@@ -290,6 +292,7 @@ func (p *parent) reloadConfig() event {
 	}
 	p.newest = snap
 	p.watchFiles(snap)
+	p.keepMetrics()
 	p.startPushing()
 	return evLoaded{overlap: cfg.Reload.Overlap}
 }
@@ -319,6 +322,9 @@ func (p *parent) snapshotOf(cfg *config.Config) (*snapshot, error) {
 		return nil, err
 	}
 	if err := p.giveIDs(&spec); err != nil {
+		return nil, err
+	}
+	if err := checkMetrics(cfg); err != nil {
 		return nil, err
 	}
 	if cfg.Sockets.BindInJail {

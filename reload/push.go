@@ -50,6 +50,9 @@ func (p *parent) startPushing() {
 	}
 	for _, t := range targets {
 		target, schedule, name := t.make()
+		if t.push.Kind != "" {
+			target = resetting{target, &p.metrics.keeper}
+		}
 		log := p.log
 		go metrics.RunPush(ctx, target, schedule, source, func(err error) {
 			if err != nil {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,48 +18,32 @@ import (
 
 // carryOut does what the command line asks for instead of serving; done is false when serving goes on.
 func carryOut(cfg *config.Config, stdout, stderr io.Writer) (code int, done bool) {
+	var text string
+	var err error
 	switch a := cfg.Action; a.Kind {
 	case config.ActionHelp:
-		fmt.Fprint(stdout, config.Help())
+		text = config.Help()
 	case config.ActionVersion:
-		fmt.Fprintf(stdout, "gowsgi %s (uWSGI %s compatible)\n", version, uwsgiVersion)
+		text = fmt.Sprintf("gowsgi %s (uWSGI %s compatible)\n", version, uwsgiVersion)
 	case config.ActionShowConfig:
 		fmt.Fprint(stdout, cfg.Show())
 		return 0, false
 	case config.ActionCheckConfig:
-		if err := checkBeyond(cfg); err != nil {
-			fmt.Fprintln(stderr, err)
-			return verdict.Init, true
+		if err = checkBeyond(cfg); err == nil {
+			text = cfg.Check()
 		}
-		fmt.Fprint(stdout, cfg.Check())
 	case config.ActionExplain:
-		text, err := config.Explain(a.Name)
-		if err != nil {
-			fmt.Fprintln(stderr, err)
-			return verdict.Init, true
-		}
-		fmt.Fprint(stdout, text)
+		text, err = config.Explain(a.Name)
 	case config.ActionExplainJail:
-		text, err := reload.ExplainJail(cfg)
-		if err != nil {
-			fmt.Fprintln(stderr, err)
-			return verdict.Init, true
-		}
-		fmt.Fprint(stdout, text)
+		text, err = reload.ExplainJail(cfg)
 	case config.ActionJailCheck:
 		return jailCheck(stdout), true
 	case config.ActionCompletion:
-		text, err := config.Completion(a.Name)
-		if err != nil {
-			fmt.Fprintln(stderr, err)
-			return verdict.Init, true
-		}
-		fmt.Fprint(stdout, text)
+		text, err = config.Completion(a.Name)
 	case config.ActionSignal:
-		if err := signalPidfile(a.Pidfile, a.Signal, stderr); err != nil {
-			fmt.Fprintln(stderr, err)
-			return verdict.Init, true
-		}
+		err = signalPidfile(a.Pidfile, a.Signal, stderr)
+	case config.ActionPing:
+		err = ping(a.Name, time.Duration(cfg.Stats.PingTimeout)*time.Second)
 	case config.ActionGet, config.ActionDumpOptions, config.ActionList:
 		printNames(cfg, stdout)
 	case config.ActionExit:
@@ -66,6 +51,11 @@ func carryOut(cfg *config.Config, stdout, stderr io.Writer) (code int, done bool
 	default:
 		return 0, false
 	}
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return verdict.Init, true
+	}
+	fmt.Fprint(stdout, text)
 	return verdict.OK, true
 }
 

@@ -31,7 +31,7 @@ func run(args, env []string, stdin io.Reader, stdout, stderr *os.File) int {
 		}
 	}
 	if len(args) > 0 && args[0] == "top" {
-		return runTop(args[1:], stdout, stderr)
+		return runTop(args[1:], os.Stdin, stdout, stderr)
 	}
 	return runParent(args, env, stdin, stdout, stderr)
 }

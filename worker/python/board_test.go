@@ -15,6 +15,7 @@ const (
 	boardHeader = 4096
 	coreSize    = 256
 	masterArea  = 256
+	metricRow   = 128
 
 	fieldRequests    = 0
 	fieldExceptions  = 8
@@ -27,7 +28,7 @@ const (
 )
 
 func (m *testMaster) makeBoard() {
-	size := boardHeader + m.conf.Processes*(masterArea+m.conf.Threads*coreSize)
+	size := boardHeader + m.conf.Processes*(masterArea+m.conf.Threads*coreSize) + 3*metricRow
 	fd, err := unix.MemfdCreate("board", unix.MFD_CLOEXEC)
 	m.must(err)
 	m.board = os.NewFile(uintptr(fd), "board")
@@ -38,6 +39,7 @@ func (m *testMaster) makeBoard() {
 		binary.NativeEndian.PutUint32(m.mem[i*4:], uint32(v))
 	}
 	binary.NativeEndian.PutUint64(m.mem[32:], 1)
+	m.addRows()
 }
 
 // field reads a core's u64 of worker slot.

@@ -5,6 +5,7 @@ from os import getpid, sysconf
 from time import time
 
 from _gowsgi import board as fields
+from _gowsgi import metric
 from _gowsgi.locks import Locks
 from _gowsgi.runtime import current as rt
 from _gowsgi.runtime import log as write_line
@@ -29,7 +30,6 @@ def fill(module):
     """Puts the attributes and functions into the module."""
     conf = rt.conf
     major, minor, patch = (conf["uwsgi_version"].split("-")[0].split(".") + ["0", "0", "0"])[:3]
-    module.__class__ = ApiModule
     module.__doc__ = "The server's interface to the application."
     module.version = conf["uwsgi_version"].encode("utf-8")
     module.version_info = (int(major), int(minor), int(patch), 0, b"")
@@ -46,8 +46,9 @@ def fill(module):
     module.loop = module.unbit = module.applications = None
     locks = Locks(rt.board_fd, int(dict(conf["opt"] or ()).get("locks") or 0) + 1)
     module.lock, module.unlock, module.is_locked = locks.lock, locks.unlock, locks.is_locked
-    for function in FUNCTIONS:
+    for function in FUNCTIONS + metric.FUNCTIONS:
         setattr(module, function.__name__, function)
+    module.__class__ = ApiModule  # last: other threads see all or nothing
 
 
 def options(pairs):

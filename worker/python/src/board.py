@@ -7,6 +7,7 @@ from struct import pack_into, unpack_from
 HEADER = 4096
 MASTER = 256  # bytes of the master's area in a slot
 CORE = 256
+ROW = 128
 
 # Fields of the master's area.
 STATE, PID, SPAWNS, LAST_SPAWN, RSS, VSZ, SIGNALS, AT_SPAWN = 4, 8, 12, 16, 32, 40, 48, 56
@@ -28,7 +29,11 @@ class Board(object):
         if magic != 0x42535747 or version != 2:
             raise ValueError("cannot read the scoreboard: magic %#x version %d" % (magic, version))
         self.slots, self.cores, self.stride = slots, cores, stride
-        (self.generation,) = unpack_from("@Q", self.map, 32)
+        self.rows, self.generation = unpack_from("=IQ", self.map, 28)
+
+    def row(self, row):
+        """Offset of a row of metrics."""
+        return HEADER + self.slots * self.stride + row * ROW
 
     def slot(self, slot):
         """Offset of the area of worker `slot` (1-based)."""

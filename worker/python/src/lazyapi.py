@@ -2,7 +2,10 @@
 
 import sys
 
+from _thread import RLock
+
 Module = type(sys)
+filling = RLock()  # the first look may be that of several threads at once
 
 
 class LazyModule(Module):
@@ -19,7 +22,8 @@ class LazyModule(Module):
         return dir(self)
 
     def fill(self):
-        self.__class__ = Module
-        from _gowsgi import api
+        with filling:
+            if type(self) is LazyModule:
+                from _gowsgi import api
 
-        api.fill(self)
+                api.fill(self)

@@ -1,6 +1,6 @@
 """The uwsgi protocol: one packet of variables for a request, the body behind it, a plain HTTP answer."""
 
-from os import close, read
+from os import close, read, write
 from time import monotonic
 
 from _gowsgi.body import NO_BODY, Input
@@ -9,6 +9,8 @@ from _gowsgi.request import PACKET_HEADER as HEADER
 from _gowsgi.request import Request
 from _gowsgi.runtime import log
 from _gowsgi.wire import Gone, report
+
+PING = 100  # the modifier of a packet that only asks whether somebody is there
 
 
 class PacketRequest(Request):
@@ -128,7 +130,7 @@ class PacketProtocol(object):
                     return data
                 need += size
                 if len(data) >= need:
-                    if size:
+                    if size or data[0] == PING:
                         return data
                     log("Empty python request. skip.")
                     return b""
@@ -150,6 +152,9 @@ class PacketProtocol(object):
         size = data[1] | data[2] << 8
         if size > self.limit:
             log("invalid request block size: %d (max %d)...skip" % (size, self.limit))
+        elif data[0] == PING:
+            self.pong(fd)
+            return
         else:
             log("-- unavailable modifier requested: %d --" % data[0])
         self.core.read_error()
@@ -163,6 +168,14 @@ class PacketProtocol(object):
         except Gone:
             return
         self.wire.linger(fd)
+
+    def pong(self, fd):
+        """Answers uwsgi --ping: whoever can say this can serve."""
+        try:
+            write(fd, bytes((PING, 0, 0, 1)))
+        except OSError:
+            pass  # gone already
+        close(fd)
 
     def body(self, fd, peer, env, length, data):
         """The wsgi.input of a request with a CONTENT_LENGTH; None when that is no number or the body stays away."""
