@@ -49,6 +49,21 @@ func (l *loader) earlyEnvdir(e Entry) {
 	}
 }
 
+// earlyEnv sets one variable for $() and if-env in what is read from here on, and for the app.
+func (l *loader) earlyEnv(e Entry) {
+	name, v, set := strings.Cut(e.Value, "=")
+	switch {
+	case strings.TrimSpace(name) != name || name == "":
+		l.fail(e, bad("no variable name", "write NAME=value"))
+		return
+	case set:
+		l.env[name] = v
+	default:
+		delete(l.env, name)
+	}
+	l.early = append(l.early, e.Value)
+}
+
 // setEnvdir sets the app's variables from a directory.
 func (p *Process) setEnvdir(v *value) error {
 	var dir string

@@ -343,6 +343,18 @@ func TestEnvdir(t *testing.T) {
 	}
 }
 
+// TestIenv: a variable that the lines after it see, and the app.
+func TestIenv(t *testing.T) {
+	c := mustLoad(t, map[string]string{"/site/a.ini": "[uwsgi]\nienv = SITE=shop\nchdir = /srv/$(SITE)\nif-env = SITE\nprocesses = 3\nendif\nienv = HOME\n" +
+		"if-env = HOME\nprocesses = 9\nendif\n"}, "--ini", "a.ini")
+	if c.Process.Chdir != "/srv/shop" || c.Process.Processes != 3 || strings.Join(c.Process.Env, "|") != "SITE=shop|HOME" {
+		t.Errorf("chdir %q, processes %d, env %q", c.Process.Chdir, c.Process.Processes, c.Process.Env)
+	}
+	if _, err := loadWith(map[string]string{"/site/a.ini": "[uwsgi]\nienv = =x\n"}, "--ini", "a.ini"); err == nil || !strings.Contains(err.Error(), "a.ini:2: ienv = =x: no variable name") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestStandardInput(t *testing.T) {
 	o := Options{Dir: "/site", Args: []string{"--ini", "-"}, Stdin: strings.NewReader("[uwsgi]\nprocesses = x\n")}
 	_, err := Load(o)

@@ -21,6 +21,7 @@ var languageHelp = [][2]string{
 	{"declare-option2", "as declare-option"},
 	{"fallback-config", "read this file instead of everything when the configuration has errors at the first start"},
 	{"early-envdir", "set variables from a directory of files before the following lines are read"},
+	{"ienv", "as env, and before the following lines are read"},
 	{"strict", "an unknown key in a file is an error"},
 	{"ignore-unsupported", "start although options that are not supported yet are set"},
 	{"explain-jail", "print the steps and mounts of the jail in their order, without doing them, and exit"},
@@ -109,6 +110,8 @@ func verbFor(name string) (func(*loader, Entry), bool) {
 		return func(l *loader, e Entry) { l.fallback = e.Value }, true
 	case "early-envdir":
 		return (*loader).earlyEnvdir, true
+	case "ienv":
+		return (*loader).earlyEnv, true
 	case "blacklist", "whitelist":
 		return func(l *loader, e Entry) { l.limited = &keyFilter{kind: name, keys: strings.Fields(e.Value)} }, true
 	case "end-blacklist", "end-whitelist":

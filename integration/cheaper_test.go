@@ -17,7 +17,12 @@ func statuses(t *testing.T, addr string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var doc struct{ Workers []struct{ Status string } }
+	var doc struct {
+		Workers []struct{ Status string }
+		Gowsgi  struct {
+			Wanted int `json:"workers_wanted"`
+		}
+	}
 	if err := json.Unmarshal([]byte(text), &doc); err != nil {
 		t.Fatalf("%v in %.300q", err, text)
 	}
@@ -26,6 +31,9 @@ func statuses(t *testing.T, addr string) []string {
 		all = append(all, w.Status)
 	}
 	slices.Sort(all)
+	if cheap := count(all, "cheap"); doc.Gowsgi.Wanted != len(all)-cheap {
+		t.Errorf("%d workers are wanted, %q", doc.Gowsgi.Wanted, all)
+	}
 	return all
 }
 

@@ -134,6 +134,21 @@ func TestDeathCauses(t *testing.T) {
 	}
 }
 
+// TestDeathByMemory: a worker that the kernel kills, because its control group is full, is told from one that somebody killed.
+func TestDeathByMemory(t *testing.T) {
+	harness.NeedRoot(t)
+	group, limit := "/sys/fs/cgroup/memory/gowsgi-test-oom", "memory.limit_in_bytes=100000000"
+	if !harness.Exists("/sys/fs/cgroup/memory") {
+		group, limit = "/sys/fs/cgroup/gowsgi-test-oom", "memory.max=100000000"
+	}
+	t.Cleanup(func() { _ = os.Remove(group) })
+	e := harness.New(t)
+	s, addr := living(e, 1, "--namespace", "@host:oom", "--cgroup", group, "--cgroup-opt", limit)
+	_, _ = harness.Fetch("http", addr, "/eat?300", 5*time.Second)
+	s.WaitLog(5e9, `worker 1 \(pid: \d+\) ended by itself: the kernel killed it for want of memory`)
+	s.WaitServing("http", addr)
+}
+
 // TestReloadOnPSS: a worker that holds too much is replaced.
 func TestReloadOnPSS(t *testing.T) {
 	for _, option := range []string{"--reload-on-uss", "--reload-on-pss"} {

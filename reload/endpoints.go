@@ -93,7 +93,13 @@ func (p *parent) figures() (metrics.Snapshot, metrics.Info) {
 	info.Custom = p.metrics.keeper.List()
 	info.Locks = p.store.Locks(info.UserLocks)
 	info.LogDropped = p.setup.Logs.Dropped()
-	return p.store.Snapshot(), info
+	snap := p.store.Snapshot()
+	for _, w := range snap.Workers { // the configuration tells the largest number, cheaper keeps some places empty
+		if w.State == metrics.StateCheap {
+			info.Wanted--
+		}
+	}
+	return snap, info
 }
 
 // userLocks is how many locks apps have: one, and those of the option locks.
