@@ -28,9 +28,10 @@ const (
 	MsgReloadWorkers MessageType = "reload_workers"
 	MsgScale         MessageType = "scale"
 	MsgAlone         MessageType = "alone"
+	MsgAlarm         MessageType = "alarm"
 )
 
-var messageTypes = []MessageType{MsgBoot, MsgStepFailed, MsgEntered, MsgReady, MsgAppFailed, MsgAsked, MsgNote, MsgLeave, MsgReloadWorkers, MsgScale, MsgAlone}
+var messageTypes = []MessageType{MsgBoot, MsgStepFailed, MsgEntered, MsgReady, MsgAppFailed, MsgAsked, MsgNote, MsgLeave, MsgReloadWorkers, MsgScale, MsgAlone, MsgAlarm}
 
 // Events of a note that the parent acts on.
 const (
@@ -60,13 +61,13 @@ type Message struct {
 	Arg   string        `json:"arg,omitempty"`   // step_failed
 	Errno syscall.Errno `json:"errno,omitempty"` // step_failed; 0: no system call failed
 
-	Message string `json:"message,omitempty"` // step_failed, app_failed, note: one line for a person
+	Message string `json:"message,omitempty"` // step_failed, app_failed, note: one line for a person, alarm: what it says
 
 	Audit   *Audit `json:"audit,omitempty"`   // entered
 	Workers int    `json:"workers,omitempty"` // ready
 	Action  Action `json:"action,omitempty"`  // asked
 
-	Event string `json:"event,omitempty"` // note
+	Event string `json:"event,omitempty"` // note; alarm: its name
 	Slot  int    `json:"slot,omitempty"`  // note
 	PID   int    `json:"pid,omitempty"`   // note: as the jail sees it
 	Cause string `json:"cause,omitempty"` // note

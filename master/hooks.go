@@ -39,7 +39,8 @@ func (l *loop) runHooks(phase hook.Phase) error {
 		}
 	}
 	defer func() { l.set.Env = os.Environ() }()
-	context := hook.Context{Shell: l.set.Shell, Out: l.res.AppLog, Print: func(text string) { l.log.Info().Msg(text) }}
+	context := hook.Context{Shell: l.set.Shell, Out: l.res.AppLog, Print: func(text string) { l.log.Info().Msg(text) },
+		Alarm: func(name, text string) { l.pending = append(l.pending, Alert{name, text}) }}
 	for _, h := range hooks {
 		l.log.Info().Msgf("running %q (%s)...", h.Shown(), phase)
 		if err := hook.Run(h, context); err != nil {

@@ -162,6 +162,7 @@ func (p *parent) loop() int {
 			p.fifoSaid(b)
 		case <-look.C:
 			p.lookAtFiles()
+			p.lookAtQueues()
 		case <-wake.C:
 			p.feed(evWoke{})
 		}
