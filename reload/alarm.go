@@ -9,7 +9,7 @@ import (
 
 // raise has the master of the current stack raise an alarm.
 func (p *parent) raise(names []string, text string) {
-	g := p.gens[p.plan.last]
+	g := p.currentGeneration()
 	if g == nil || g.proc == nil || g.silent {
 		return
 	}
