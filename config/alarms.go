@@ -2,17 +2,19 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
 
 // Alarms say what is done when something needs a person.
 type Alarms struct {
-	List     []Alarm  `json:"list,omitempty"`
-	Freq     int      `json:"freq"`               // seconds within which the same message is not repeated
-	MsgSize  int      `json:"msg_size"`           // bytes of a message at the most
-	Backlog  []string `json:"backlog,omitempty"`  // alarms raised when a listen queue is full
-	Segfault []string `json:"segfault,omitempty"` // alarms raised when a process dies of a segmentation fault
+	List     []Alarm    `json:"list,omitempty"`
+	Freq     int        `json:"freq"`               // seconds within which the same message is not repeated
+	MsgSize  int        `json:"msg_size"`           // bytes of a message at the most
+	Backlog  []string   `json:"backlog,omitempty"`  // alarms raised when a listen queue is full
+	Segfault []string   `json:"segfault,omitempty"` // alarms raised when a process dies of a segmentation fault
+	Logs     []LogAlarm `json:"logs,omitempty"`
 
 	named []namedAlarm // where an alarm is named, to be checked when all are known
 }
@@ -23,6 +25,13 @@ type Alarm struct {
 	Kind string `json:"kind"` // log, cmd or file
 	Arg  string `json:"arg,omitempty"`
 	Pos  Pos    `json:"pos"`
+}
+
+// LogAlarm raises alarms for lines of the log, or, negated, keeps those after it from being raised.
+type LogAlarm struct {
+	Names []string `json:"names"`
+	Expr  string   `json:"expr"`
+	Not   bool     `json:"not,omitempty"`
 }
 
 type namedAlarm struct {
@@ -57,6 +66,27 @@ func (a *Alarms) options() []option {
 		{"alarm-msg-size", "bytes of an alarm's message at the most", number(&a.MsgSize, 1, maxAlarmSize)},
 		{"alarm-backlog", "raise these alarms (a comma list) when the listen queue of a socket is full; repeatable", a.names(&a.Backlog)},
 		{"alarm-segfault", "raise these alarms (a comma list) when a process of the jail dies of a segmentation fault; repeatable", a.names(&a.Segfault)},
+		{"log-alarm", "raise alarms when a line of the log matches: NAME[,NAME] REGEXP; repeatable, asked in order", a.logs(false)},
+		{"not-log-alarm", "a line that matches raises none of the alarms that follow: NAME[,NAME] REGEXP; repeatable", a.logs(true)},
+	}
+}
+
+func (a *Alarms) logs(not bool) setter {
+	return func(v *value) error {
+		text := strings.TrimSpace(v.Value)
+		names, expr, _ := strings.Cut(text, " ")
+		if expr = strings.TrimLeft(expr, " \t"); expr == "" {
+			return bad("not NAME[,NAME] REGEXP", "")
+		}
+		if _, err := regexp.Compile(expr); err != nil {
+			return bad(err.Error(), "expressions are Go's (RE2): no look-ahead and no back references")
+		}
+		one := LogAlarm{Expr: expr, Not: not}
+		if err := a.names(&one.Names)(v.part(names)); err != nil {
+			return err
+		}
+		a.Logs = append(a.Logs, one)
+		return nil
 	}
 }
 

@@ -111,3 +111,27 @@ func TestBadAlarms(t *testing.T) {
 		s.WaitLog(time.Second, row[2])
 	}
 }
+
+// TestLogAlarms: a line of the log raises an alarm, also one that the app only prints; not-log-alarm spares what it matches.
+func TestLogAlarms(t *testing.T) {
+	e := harness.New(t)
+	file := e.Dir + "/alarms"
+	s, addr := plain(e, 1, "--alarm", "file file:"+file, "--alarm", "log log:[page]",
+		"--not-log-alarm", "file generated .* bytes", "--log-alarm", "file,log probe said|/nothing", "--attach-daemon", "echo probe said this; exec sleep 1030")
+	hits := func() string {
+		text, _ := os.ReadFile(file)
+		return string(text)
+	}
+	if !harness.Eventually(5*time.Second, func() bool { return strings.Contains(hits(), "probe said this\n") }) {
+		t.Fatalf("no alarm for a printed line: %q", hits())
+	}
+	s.WaitLog(2*time.Second, `^ALARM: \[page\] probe said this$`)
+	_, _ = harness.Fetch("http", addr, "/nothing", 2*time.Second)
+	s.WaitLog(3*time.Second, `GET /nothing => generated`)
+	if strings.Contains(hits(), "/nothing") {
+		t.Errorf("a line that was to be spared raised an alarm: %q", hits())
+	}
+	if n := s.CountLog("^ALARM: "); n > 2 {
+		t.Errorf("%d alarms in the log: they raise each other", n)
+	}
+}

@@ -9,6 +9,8 @@ import (
 	"os"
 	"slices"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // MessageType is the kind of a frame on the control socket.
@@ -120,6 +122,22 @@ func (c *Conn) Send(m Message) error {
 		return fmt.Errorf("cannot send %s: %w", m.Type, err)
 	}
 	return nil
+}
+
+// Backlog is how many bytes were sent that the other side has not read. A frame that is sent while it is small does not wait, also
+// when the other side has stopped.
+func (c *Conn) Backlog() int {
+	n := maxFrame
+	raw, err := c.file.SyscallConn()
+	if err != nil {
+		return n
+	}
+	_ = raw.Control(func(fd uintptr) {
+		if got, err := unix.IoctlGetInt(int(fd), unix.TIOCOUTQ); err == nil { // SIOCOUTQ, unix(7)
+			n = got
+		}
+	})
+	return n
 }
 
 // Recv waits for the next frame. io.EOF means that the other side is gone, in the middle of a frame or not.

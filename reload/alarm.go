@@ -2,9 +2,15 @@ package reload
 
 import (
 	"fmt"
+	"strings"
 
 	"gowsgi/jail"
 	"gowsgi/metrics"
+)
+
+const (
+	maxAlarm  = 8 << 10  // bytes of a message
+	maxUnread = 64 << 10 // bytes that a master has not read
 )
 
 // raise has the master of the current stack raise an alarm.
@@ -13,7 +19,11 @@ func (p *parent) raise(names []string, text string) {
 	if g == nil || g.proc == nil || g.silent {
 		return
 	}
+	text = strings.ToValidUTF8(text[:min(len(text), maxAlarm)], "?")
 	for _, name := range names {
+		if g.proc.Conn.Backlog() > maxUnread {
+			return // a master that does not read must not make us wait; the log has the line
+		}
 		p.warn(g.proc.Conn.Send(jail.Message{Type: jail.MsgAlarm, Event: name, Message: text}))
 	}
 }

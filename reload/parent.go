@@ -56,6 +56,8 @@ type parent struct {
 	pending   []event
 	store     metrics.Store
 	info      metrics.Info
+	logHits   chan logHit
+	logPace   pace
 	cronAt    int64 // unix seconds: up to when cron was looked after, 0 = never
 	shared    shared
 	pushing   pushing
@@ -90,8 +92,8 @@ func Run(setup Setup) int {
 		setup: setup, log: setup.Log,
 		who:    who{euid: os.Geteuid(), egid: os.Getegid(), dir: dir},
 		gens:   map[uint64]*generation{},
-		frames: make(chan frame, 16),
-		fifos:  fifos{said: make(chan fifoByte)},
+		frames: make(chan frame, 16), logHits: make(chan logHit, logHits),
+		fifos: fifos{said: make(chan fifoByte)},
 	}
 	p.plan.mercy = p.mercy
 	p.plan.exitOnReload = func() bool { return p.newest.cfg.Process.ExitOnReload }
@@ -125,6 +127,7 @@ func (p *parent) prepare() error {
 		return err
 	}
 	p.watchFiles(snap)
+	p.watchLog(snap)
 	if err := p.openFifos(); err != nil {
 		return err
 	}
@@ -158,6 +161,8 @@ func (p *parent) loop() int {
 			p.signalled(sig.(syscall.Signal))
 		case f := <-p.frames:
 			p.received(f)
+		case h := <-p.logHits:
+			p.logHit(h)
 		case b := <-p.fifos.said:
 			p.fifoSaid(b)
 		case <-look.C:
@@ -241,6 +246,7 @@ func (p *parent) do(act action) {
 		if p.serving != nil {
 			p.newest = p.serving
 			p.watchFiles(p.newest)
+			p.watchLog(p.newest)
 			p.startPushing()
 		}
 		p.dropSockets()
@@ -281,6 +287,7 @@ func (p *parent) reloadConfig() event {
 	}
 	p.newest = snap
 	p.watchFiles(snap)
+	p.watchLog(snap)
 	p.startPushing()
 	return evLoaded{overlap: cfg.Reload.Overlap}
 }
@@ -347,14 +354,6 @@ func (p *parent) snapshotOf(cfg *config.Config) (*snapshot, error) {
 		snap.uses = append(snap.uses, l)
 	}
 	return snap, nil
-}
-
-// rootOf is the directory that the jail's paths and names are below, "" for the host's own root.
-func rootOf(spec *jail.Spec) string {
-	if spec.Root.Kind == jail.RootDir {
-		return spec.Root.Path
-	}
-	return spec.Chroot
 }
 
 // startup is how long a start waits for what the jail of a parent that was killed a moment ago still holds: addresses, an interface.
