@@ -51,6 +51,37 @@ func TestCronOptions(t *testing.T) {
 	}
 }
 
+func TestAlarmOptions(t *testing.T) {
+	c := mustLoad(t, nil, "--alarm-backlog", "a,b", "--alarm", "a log:", "--alarm", "b cmd:mail -s x:y root", "--alarm", "c  file:/f", "--segfault-alarm", "c", "--alarm-freq", "9")
+	for i := range c.Alarms.List {
+		c.Alarms.List[i].Pos = Pos{}
+	}
+	want := []Alarm{{Name: "a", Kind: "log"}, {Name: "b", Kind: "cmd", Arg: "mail -s x:y root"}, {Name: "c", Kind: "file", Arg: "/f"}}
+	if !reflect.DeepEqual(c.Alarms.List, want) || strings.Join(c.Alarms.Backlog, " ") != "a b" || c.Alarms.Freq != 9 || c.Alarms.MsgSize != 8192 {
+		t.Errorf("got %+v", c.Alarms)
+	}
+	for value, want := range map[string]string{
+		"a": "not NAME KIND:ARGUMENT", "a x": "not NAME KIND:ARGUMENT", "a curl:x": "cannot be raised here", "a nope:x": "no alarm of the kind",
+		"a cmd:": "nothing after cmd:", "c log:": "there is an alarm c already",
+	} {
+		if _, err := loadWith(nil, "--alarm", "c log:", "--alarm", value); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("alarm = %s: %v, want %q", value, err, want)
+		}
+	}
+	c = mustLoad(t, nil, "--alarm", "a log:", "--alarm", "b log:", "--log-alarm", "a,b disk .* full", "--not-alarm-log", "a ^ok")
+	if want := []LogAlarm{{Names: []string{"a", "b"}, Expr: "disk .* full"}, {Names: []string{"a"}, Expr: "^ok", Not: true}}; !reflect.DeepEqual(c.Alarms.Logs, want) {
+		t.Errorf("got %+v", c.Alarms.Logs)
+	}
+	for value, want := range map[string]string{"a": "not NAME", "a (": "missing closing", "a (?=x)": "no look-ahead", "x y": `there is no alarm "x"`} {
+		if _, err := loadWith(nil, "--alarm", "a log:", "--log-alarm", value); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("log-alarm = %s: %v, want %q", value, err, want)
+		}
+	}
+	if _, err := loadWith(nil, "--alarm-segfault", "x"); err == nil || !strings.Contains(err.Error(), `there is no alarm "x"`) {
+		t.Errorf("an alarm that does not exist: %v", err)
+	}
+}
+
 // TestBadAround: each of these ends the start with its reason.
 func TestBadAround(t *testing.T) {
 	for _, row := range [][3]string{

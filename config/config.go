@@ -31,6 +31,7 @@ type Config struct {
 	Reload    Reload    `json:"reload"`
 	Daemons   Daemons   `json:"daemons"`
 	Crons     Crons     `json:"crons"`
+	Alarms    Alarms    `json:"alarms"`
 
 	Entries  []Entry      `json:"entries"`            // every setting after expansion, in order
 	Warnings []Diagnostic `json:"warnings,omitempty"` // what was read otherwise than written, or not at all
@@ -151,6 +152,7 @@ func defaults() *Config {
 		Daemons:  Daemons{Mercy: defaultDaemonMercy},
 		Crons:    Crons{Mercy: -1},
 		Worker:   Worker{CheckSeconds: 1, ForkDelay: 2},
+		Alarms:   defaultAlarms(),
 	}
 }
 
@@ -180,6 +182,7 @@ func (c *Config) bind(protocol *string) []option {
 		c.Reload.options(),
 		c.Daemons.options(),
 		c.Crons.options(),
+		c.Alarms.options(),
 	)
 }
 

@@ -21,7 +21,7 @@ var listings = map[string]listing{
 	"clock-list":            {"clocks", []listed{{"unix", ""}}},
 	"cheaper-algos-list":    {"cheaper algorithms", []listed{{"spare", "cheaper-algo"}, {"backlog", "cheaper-algo"}, {"busyness", "cheaper-busyness-max"}, {"manual", "cheaper-algo"}}},
 	"logger-list":           {"loggers", []listed{{"file", "logger"}, {"fd", "logger"}, {"stdio", "logger"}, {"socket", "logger"}, {"syslog", "logger"}}},
-	"alarm-list":            {"alarms", []listed{{"signal", "alarm"}, {"cmd", "alarm"}, {"mule", "alarm"}, {"log", "alarm"}}},
+	"alarm-list":            {"alarms", []listed{{"cmd", "alarm"}, {"log", "alarm"}, {"file", "alarm"}}},
 	"router-list":           {"routers", nil},
 	"imperial-monitor-list": {"imperial monitors", []listed{{"dir", "emperor"}, {"glob", "emperor"}}},
 	"plugins-list":          {"plugins", nil}, // those of the table in plugins.go

@@ -83,13 +83,16 @@ func TestDaemonLife(t *testing.T) {
 		"--attach-daemon", "exec sleep 1001",
 		"--attach-daemon", "trap '' TERM; while :; do sleep 1002; done",
 		"--attach-daemon", "setsid sleep 1003 & exec sleep 1004",
+		"--attach-daemon2", "cmd=true,uid=0,gid=0", "--attach-daemon2", "cmd=true,ns_pid=1",
 		"--stats", stats, "--reload-mercy", "1")
+	s.WaitLog(5*time.Second, `cannot start "true": cannot change to uid 0 and gid 0: operation not permitted`)
+	s.WaitLog(5*time.Second, `cannot start "true": cannot make a pid namespace for it: operation not permitted`)
 	d := waitNamed(t, s, "sleep 1001", 1)[0]
 	waitNamed(t, s, "sleep 1003", 1)
 	master := s.Master()
 	checkJailed(t, d, master)
 	list, _ := readStats(t, stats)["daemons"].([]any)
-	if len(list) != 3 {
+	if len(list) != 5 {
 		t.Fatalf("stats have the daemons %v", list)
 	}
 	first := list[0].(map[string]any)

@@ -9,6 +9,8 @@ import (
 	"os"
 	"slices"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // MessageType is the kind of a frame on the control socket.
@@ -28,9 +30,10 @@ const (
 	MsgReloadWorkers MessageType = "reload_workers"
 	MsgScale         MessageType = "scale"
 	MsgAlone         MessageType = "alone"
+	MsgAlarm         MessageType = "alarm"
 )
 
-var messageTypes = []MessageType{MsgBoot, MsgStepFailed, MsgEntered, MsgReady, MsgAppFailed, MsgAsked, MsgNote, MsgLeave, MsgReloadWorkers, MsgScale, MsgAlone}
+var messageTypes = []MessageType{MsgBoot, MsgStepFailed, MsgEntered, MsgReady, MsgAppFailed, MsgAsked, MsgNote, MsgLeave, MsgReloadWorkers, MsgScale, MsgAlone, MsgAlarm}
 
 // Events of a note that the parent acts on.
 const (
@@ -60,13 +63,13 @@ type Message struct {
 	Arg   string        `json:"arg,omitempty"`   // step_failed
 	Errno syscall.Errno `json:"errno,omitempty"` // step_failed; 0: no system call failed
 
-	Message string `json:"message,omitempty"` // step_failed, app_failed, note: one line for a person
+	Message string `json:"message,omitempty"` // step_failed, app_failed, note: one line for a person, alarm: what it says
 
 	Audit   *Audit `json:"audit,omitempty"`   // entered
 	Workers int    `json:"workers,omitempty"` // ready
 	Action  Action `json:"action,omitempty"`  // asked
 
-	Event string `json:"event,omitempty"` // note
+	Event string `json:"event,omitempty"` // note; alarm: its name
 	Slot  int    `json:"slot,omitempty"`  // note
 	PID   int    `json:"pid,omitempty"`   // note: as the jail sees it
 	Cause string `json:"cause,omitempty"` // note
@@ -119,6 +122,22 @@ func (c *Conn) Send(m Message) error {
 		return fmt.Errorf("cannot send %s: %w", m.Type, err)
 	}
 	return nil
+}
+
+// Backlog is how many bytes were sent that the other side has not read. A frame that is sent while it is small does not wait, also
+// when the other side has stopped.
+func (c *Conn) Backlog() int {
+	n := maxFrame
+	raw, err := c.file.SyscallConn()
+	if err != nil {
+		return n
+	}
+	_ = raw.Control(func(fd uintptr) {
+		if got, err := unix.IoctlGetInt(int(fd), unix.TIOCOUTQ); err == nil { // SIOCOUTQ, unix(7)
+			n = got
+		}
+	})
+	return n
 }
 
 // Recv waits for the next frame. io.EOF means that the other side is gone, in the middle of a frame or not.

@@ -118,7 +118,10 @@ func (l *loop) launch(p Program) (int, error) {
 	attr := &syscall.ProcAttr{Dir: p.Dir, Env: l.set.Env, Files: []uintptr{rawFD(in), out, out}, Sys: sys}
 	pid, err := execShell(l.set.Shell, p.Command, attr)
 	if p.NewPID && errors.Is(err, unix.EPERM) {
-		return 0, fmt.Errorf("cannot make a pid namespace for it: %w (the jail has no CAP_SYS_ADMIN; leave ns_pid out and unshare pid for the whole)", err)
+		return 0, fmt.Errorf("cannot make a pid namespace for it: %w (the jail has no CAP_SYS_ADMIN; leave ns_pid out and unshare pid for the whole)", unix.EPERM)
+	}
+	if sys.Credential != nil && errors.Is(err, unix.EPERM) {
+		return 0, fmt.Errorf("cannot change to uid %d and gid %d: %w (the jail may not change ids: leave uid and gid out)", p.UID, p.GID, unix.EPERM)
 	}
 	if err != nil {
 		return 0, err

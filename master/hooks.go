@@ -60,7 +60,8 @@ func (l *loop) runHooks(phase hook.Phase) error {
 }
 
 func (l *loop) each(phase hook.Phase, hooks []hook.Hook) error {
-	context := hook.Context{Shell: l.set.Shell, Out: l.res.AppLog, Print: func(text string) { l.log.Info().Msg(text) }}
+	context := hook.Context{Shell: l.set.Shell, Out: l.res.AppLog, Print: func(text string) { l.log.Info().Msg(text) },
+		Alarm: func(name, text string) { l.pending = append(l.pending, Alert{name, text}) }}
 	for _, h := range hooks {
 		l.log.Info().Msg(h.Announcement())
 		if err := hook.Run(h, context); err != nil {

@@ -182,6 +182,8 @@ func readControl(conn *jail.Conn, out chan<- Event) {
 			out <- Scale{Delta: msg.Delta, Cheap: msg.Cheap}
 		case jail.MsgAlone:
 			out <- Alone{Since: msg.At}
+		case jail.MsgAlarm:
+			out <- Alert{msg.Event, msg.Message}
 		}
 	}
 }

@@ -28,6 +28,7 @@ type Settings struct {
 	Shell         []string      `json:"shell,omitempty"`     // that runs their commands
 	Daemons       []Daemon      `json:"daemons,omitempty"`
 	Crons         []Cron        `json:"crons,omitempty"`
+	Alarms        Alarms        `json:"alarms"`
 	CronMercy     time.Duration `json:"cron_mercy,omitempty"` // that a running command has when the stack leaves
 	LogJSON       bool          `json:"log_json"`
 	LogTerminal   bool          `json:"log_terminal"`

@@ -71,6 +71,9 @@ func (m *machine) unitsGone() bool {
 // unitsOf makes the units that the settings ask for.
 func unitsOf(set *Settings, warn func(error)) []unit {
 	var units []unit
+	if len(set.Alarms.List) > 0 {
+		units = append(units, newAlarms(&set.Alarms))
+	}
 	if len(set.Crons) > 0 {
 		where, err := location(set.Env)
 		warn(err)

@@ -49,6 +49,14 @@ func (p *parent) notedAround(g *generation, m jail.Message) {
 	p.publish()
 }
 
+// currentGeneration is the one that serves, or starts to; nil between two.
+func (p *parent) currentGeneration() *generation {
+	if p.plan.current == nil {
+		return nil
+	}
+	return p.gens[p.plan.current.id]
+}
+
 // tellAlone tells the only generation that is left that it is: what must not run twice waits for it.
 func (p *parent) tellAlone() {
 	if len(p.gens) != 1 {

@@ -46,6 +46,8 @@ func (p *parent) publish() {
 		if slices.Contains(g.snap.spec.Namespaces, jail.NSPID) {
 			info.PID = 1 // as everything in the jail knows it, and as uWSGI shows it
 		}
+	}
+	if g := p.currentGeneration(); g != nil {
 		info.Daemons, info.Crons = g.around.daemons, g.around.crons
 	}
 	info.UID, info.GID = p.who.euid, p.who.egid

@@ -57,6 +57,8 @@ type parent struct {
 	pending   []event
 	store     metrics.Store
 	info      metrics.Info
+	logHits   chan logHit
+	logPace   pace
 	cronAt    int64 // unix seconds: up to when cron was looked after, 0 = never
 	shared    shared
 	pushing   pushing
@@ -94,8 +96,8 @@ func Run(setup Setup) int {
 		setup: setup, log: setup.Log,
 		who:    who{euid: os.Geteuid(), egid: os.Getegid(), dir: dir},
 		gens:   map[uint64]*generation{},
-		frames: make(chan frame, 16),
-		fifos:  fifos{said: make(chan fifoByte)},
+		frames: make(chan frame, 16), logHits: make(chan logHit, logHits),
+		fifos: fifos{said: make(chan fifoByte)},
 	}
 	p.plan.mercy = p.mercy
 	p.plan.exitOnReload = func() bool { return p.newest.cfg.Process.ExitOnReload }
@@ -136,6 +138,7 @@ func (p *parent) prepare() error {
 		return err
 	}
 	p.watchFiles(snap)
+	p.watchLog(snap)
 	if err := p.openFifos(); err != nil {
 		return err
 	}
@@ -169,10 +172,13 @@ func (p *parent) loop() int {
 			p.signalled(sig.(syscall.Signal))
 		case f := <-p.frames:
 			p.received(f)
+		case h := <-p.logHits:
+			p.logHit(h)
 		case b := <-p.fifos.said:
 			p.fifoSaid(b)
 		case <-look.C:
 			p.lookAtFiles()
+			p.lookAtQueues()
 		case <-wake.C:
 			p.feed(evWoke{})
 		}
@@ -252,6 +258,7 @@ func (p *parent) do(act action) {
 			p.newest = p.serving
 			p.watchFiles(p.newest)
 			p.keepMetrics()
+			p.watchLog(p.newest)
 			p.startPushing()
 		}
 		p.dropSockets()
@@ -293,6 +300,7 @@ func (p *parent) reloadConfig() event {
 	p.newest = snap
 	p.watchFiles(snap)
 	p.keepMetrics()
+	p.watchLog(snap)
 	p.startPushing()
 	return evLoaded{overlap: cfg.Reload.Overlap}
 }
@@ -371,12 +379,4 @@ func (p *parent) snapshotOf(cfg *config.Config) (*snapshot, error) {
 		snap.uses = append(snap.uses, l)
 	}
 	return snap, nil
-}
-
-// rootOf is the directory that the jail's paths and names are below, "" for the host's own root.
-func rootOf(spec *jail.Spec) string {
-	if spec.Root.Kind == jail.RootDir {
-		return spec.Root.Path
-	}
-	return spec.Chroot
 }

@@ -153,3 +153,11 @@ func ignoreMissing(err error) error {
 	}
 	return err
 }
+
+// rootOf is the directory that the jail's paths and names are below, "" for the host's own root.
+func rootOf(spec *jail.Spec) string {
+	if spec.Root.Kind == jail.RootDir {
+		return spec.Root.Path
+	}
+	return spec.Chroot
+}

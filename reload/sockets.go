@@ -22,6 +22,7 @@ type listener struct {
 	family string // inet, inet6, unix
 	file   *os.File
 	place  *place // unix socket with a path that we made, nil otherwise
+	full   bool   // its queue, when it was looked at last
 }
 
 // socketEnv is what binding needs beside the address.

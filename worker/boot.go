@@ -77,7 +77,7 @@ type Hook struct {
 }
 
 // WorkerActions are the actions that the runtime knows; a worker is no place for the others.
-var WorkerActions = []string{"cd", "chdir", "putenv", "exec", "safeexec", "print", "log", "create", "creat", "write", "writen", "append", "appendn", "mkdir", "unlink", "chmod", "exit"}
+var WorkerActions = []string{"cd", "chdir", "putenv", "exec", "safeexec", "print", "log", "create", "creat", "write", "writen", "append", "appendn", "mkdir", "unlink", "chmod", "exit", "alarm"}
 
 // Fds are descriptor numbers in the zygote.
 type Fds struct {

@@ -22,10 +22,13 @@ const (
 	Monitored MessageKind = "monitored"
 	Reload    MessageKind = "reload"
 	Stop      MessageKind = "stop"
+	// RaiseAlarm is uwsgi.alarm().
+	RaiseAlarm MessageKind = "alarm"
 )
 
-// MaxMessage is the longest packet, in bytes, that the master reads from the channel; the runtime's own are below 100.
-const MaxMessage = 4096
+// MaxMessage is the longest packet, in bytes, that the master reads from the channel; the runtime's own
+// are below 100 but for alarms, whose text is up to 8192.
+const MaxMessage = 9 << 10
 
 // Message is one packet from the zygote, an intermediate child or a worker. Whoever runs the app can write to the
 // channel, so every field is only a claim: the master checks it against what it knows from wait4.
@@ -36,11 +39,17 @@ type Message struct {
 	PID  int    // as the jail sees it
 	OK   bool   // loaded and ready: an application is there
 	Usec int64  // loaded: duration of the import, microseconds
+	Name string // alarm
+	Text string // alarm
 }
 
 // ParseMessage reads one packet. It returns an error that quotes the packet when a word is missing, is not a number or
 // is out of range; it never panics.
 func ParseMessage(packet []byte) (Message, error) {
+	if rest, ok := strings.CutPrefix(string(packet), string(RaiseAlarm)+" "); ok {
+		name, text, _ := strings.Cut(rest, " ")
+		return Message{Kind: RaiseAlarm, Name: name, Text: text}, nil
+	}
 	words := strings.Split(string(packet), " ")
 	m := Message{Kind: MessageKind(words[0])}
 	p := &wordReader{words: words[1:]}

@@ -44,3 +44,12 @@ func crons(cfg *config.Config) ([]master.Cron, time.Duration) {
 }
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
+
+// alarms makes the master's settings of the alarms.
+func alarms(a *config.Alarms) master.Alarms {
+	set := master.Alarms{Freq: seconds(a.Freq), MsgSize: a.MsgSize, Segfault: a.Segfault}
+	for _, one := range a.List {
+		set.List = append(set.List, master.Alarm{Name: one.Name, Kind: one.Kind, Arg: one.Arg})
+	}
+	return set
+}

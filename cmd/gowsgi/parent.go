@@ -51,7 +51,7 @@ func serve(cfg *config.Config, options config.Options, stderr *os.File) int {
 		logFile = f
 	}
 	terminal := isTerminal(logFile)
-	hubSettings := logs.Settings{Out: logFile, Direct: direct(logFile, &cfg.Log), Notice: droppedLine(cfg.Log.JSON)}
+	hubSettings := logs.Settings{Out: logFile, Direct: direct(logFile, &cfg.Log) && len(cfg.Alarms.Logs) == 0, Notice: droppedLine(cfg.Log.JSON)}
 	if cfg.Log.JSON {
 		hubSettings.Wrap = jsonLine
 	}

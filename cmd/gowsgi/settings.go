@@ -65,7 +65,7 @@ func payload(terminal bool) func(*config.Config, reload.Boot) (any, error) {
 			Sleep: master.Sleep{Cheap: cfg.Cheaper.Cheap, Idle: time.Duration(cfg.Cheaper.IdleSeconds) * time.Second, DieOnIdle: cfg.Cheaper.DieOnIdle,
 				DieOnNoWorkers: cfg.Cheaper.DieOnNoWorker},
 			Resources: resources(&cfg.Confine),
-			Daemons:   daemons(&cfg.Daemons), Crons: jobs, CronMercy: cronMercy,
+			Daemons:   daemons(&cfg.Daemons), Crons: jobs, CronMercy: cronMercy, Alarms: alarms(&cfg.Alarms),
 		}, nil
 	}
 }

@@ -48,6 +48,7 @@ var actions = map[string]action{
 	"wait_for_interface":  {1, "NAME [SECONDS]", checkWait, waitForInterface},
 	"wait_for_mountpoint": {1, "DIR [SECONDS]", checkWait, waitForMountpoint},
 	"wait_for_socket":     {1, "ADDRESS [SECONDS]", checkWaitSocket, waitForSocket},
+	"alarm":               {2, "ALARM MESSAGE", nil, doAlarm},
 	"exit":                {0, "[CODE]", checkExit, doExit},
 	"print":               {0, "TEXT", nil, doPrint},
 	"log":                 {0, "TEXT", nil, doPrint},
@@ -62,7 +63,6 @@ var refused = map[string]string{
 	"unix_signal": "it installs a C function of the uwsgi binary as a signal handler, and this is not that binary",
 	"rpc":         "the functions to be called are in the workers, and hooks run outside of them",
 	"retryrpc":    "the functions to be called are in the workers, and hooks run outside of them",
-	"alarm":       "not supported yet",
 }
 
 func onPath(verb string, do func(string) error) func(string, Context) error {
@@ -272,4 +272,13 @@ func doPrint(arg string, c Context) error {
 	}
 	_, err := fmt.Fprintln(c.out(), arg)
 	return err
+}
+
+func doAlarm(arg string, c Context) error {
+	if c.Alarm == nil {
+		return errors.New("alarms can only be raised once the master runs: from the phase pre-app on")
+	}
+	name, text, _ := strings.Cut(arg, " ")
+	c.Alarm(name, strings.TrimLeft(text, " "))
+	return nil
 }

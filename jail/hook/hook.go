@@ -103,6 +103,7 @@ type Context struct {
 	Env   []string // environment of commands beside the process's own
 	Out   *os.File // standard output and error of commands, and print. Nil: the process's standard error
 	Print func(text string)
+	Alarm func(name, text string) // nil: alarms cannot be raised from here
 }
 
 // ExitError is the wish of an exit hook: the process is to end with the code.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,6 +17,7 @@ type Hub struct {
 	mu      sync.Mutex
 	intakes map[*Intake]bool
 	output  *Intake // of commands that the parent itself runs
+	watch   atomic.Pointer[func(line []byte)]
 }
 
 // Settings say where the log goes.
@@ -80,8 +82,23 @@ func (h *Hub) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
+// Watch has every line looked at, whoever wrote it; nil ends it. The function is called from several goroutines, must not wait and must not
+// keep the line.
+func (h *Hub) Watch(look func(line []byte)) {
+	if look == nil {
+		h.watch.Store(nil)
+		return
+	}
+	h.watch.Store(&look)
+}
+
 // take sends whole lines of one kind on their way.
 func (h *Hub) take(kind Kind, lines []byte) {
+	if look := h.watch.Load(); look != nil {
+		for line := range split(lines) {
+			(*look)(line)
+		}
+	}
 	if kind == App {
 		h.main.await(len(lines))
 	}

@@ -169,6 +169,15 @@ def stop():
     return rt.send("stop")
 
 
+def alarm(name, text):
+    """Raises an alarm of the configuration. The name is one word; of the message 8192 bytes are kept."""
+    name = text_of(name)
+    if not name or len(name) > 200 or " " in name:
+        raise ValueError("not the name of an alarm")
+    data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else bytes(text)
+    rt.send_bytes(b"alarm %s %s" % (name.encode("utf-8", "surrogateescape"), data[:8192]))
+
+
 def setprocname(name):
     """Sets the name that ps -o comm shows; the kernel keeps 15 bytes (prctl(2), PR_SET_NAME)."""
     with open("/proc/%d/comm" % getpid(), "wb") as comm:
@@ -227,6 +236,6 @@ def text_of(value):
 
 
 FUNCTIONS = (
-    worker_id, mule_id, masterpid, request_id, total_requests, workers, mem, log, reload, stop, setprocname, micros, cl,
+    worker_id, mule_id, masterpid, request_id, total_requests, workers, mem, log, reload, stop, alarm, setprocname, micros, cl,
     connection_fd, listen_queue, set_logvar, get_logvar,
 )  # fmt: skip

@@ -75,6 +75,13 @@ def chmod(arg):
     os.chmod(path, int(mode, 8))
 
 
+def raise_alarm(arg):
+    from _gowsgi import api
+
+    name, _, text = arg.partition(" ")
+    api.alarm(name, text)
+
+
 def leave(arg):
     os._exit(int(arg or "0"))
 
@@ -96,5 +103,6 @@ ACTIONS = {
     "mkdir": os.mkdir,
     "unlink": os.unlink,
     "chmod": chmod,
+    "alarm": raise_alarm,
     "exit": leave,
 }

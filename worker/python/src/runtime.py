@@ -30,8 +30,11 @@ class Runtime(object):
 
     def send(self, text):
         """Sends one message to the master; false when the master is gone."""
+        return self.send_bytes(text.encode("ascii"))
+
+    def send_bytes(self, packet):
         try:
-            self.channel.send(text.encode("ascii"))
+            self.channel.send(packet)
         except OSError:
             return False
         return True
