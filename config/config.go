@@ -30,6 +30,7 @@ type Config struct {
 	Reload    Reload    `json:"reload"`
 	Daemons   Daemons   `json:"daemons"`
 	Crons     Crons     `json:"crons"`
+	Aside
 
 	Entries  []Entry      `json:"entries"`            // every setting after expansion, in order
 	Warnings []Diagnostic `json:"warnings,omitempty"` // what was read otherwise than written, or not at all
@@ -148,6 +149,7 @@ func defaults() *Config {
 		Cheaper:  defaultCheaper(),
 		Daemons:  Daemons{Mercy: defaultDaemonMercy},
 		Crons:    Crons{Mercy: -1},
+		Aside:    Aside{Mules: Mules{ReloadMercy: 60}, Spooler: Spooler{Processes: 1, Frequency: 30}},
 	}
 }
 
@@ -176,6 +178,9 @@ func (c *Config) bind(protocol *string) []option {
 		c.Reload.options(),
 		c.Daemons.options(),
 		c.Crons.options(),
+		c.Mules.options(),
+		c.Spooler.options(),
+		c.Signals.options(),
 	)
 }
 

@@ -61,6 +61,10 @@ type loop struct {
 	lifeR   *os.File
 	stdin   *os.File
 	clerk   *clerk
+	queues  worker.Queues
+	touched []touched
+	watcher *watcher  // of files that raise signals, nil: none
+	lostAt  time.Time // when the loss of a signal was told
 	signals chan os.Signal
 	control chan Event
 	pending []Event // made by actions, handled before anything from outside
@@ -88,7 +92,15 @@ func newLoop(set *Settings, res Resources) (*loop, error) {
 			return nil, err
 		}
 	}
+	if err := makeSpools(&set.Conf.Helpers.Spool); err != nil {
+		return nil, err
+	}
+	queues, err := newQueues(set)
+	if err != nil {
+		return nil, err
+	}
 	l := &loop{
+		queues: queues, touched: newTouched(set),
 		set: set, res: res, log: res.Log, board: board, chans: newChannels(), life: life, lifeR: lifeR, stdin: stdin,
 		machine: newMachine(set, os.Getpid()),
 		signals: make(chan os.Signal, 64),
@@ -96,7 +108,7 @@ func newLoop(set *Settings, res Resources) (*loop, error) {
 		knocks:  make(chan Event, 1),
 		clerk:   clerkOf(set),
 	}
-	l.machine.units = unitsOf(set, l.warn)
+	l.machine.units = unitsOf(l.machine, set, l.warn)
 	return l, nil
 }
 
@@ -130,6 +142,10 @@ func (l *loop) run() int {
 				l.feed(Asked{a})
 			}
 		case ev := <-l.control:
+			if ev, ok := ev.(changed); ok {
+				l.raiseChanged(ev)
+				continue
+			}
 			l.feed(ev)
 		case ev := <-l.knocks:
 			l.feed(ev)
@@ -144,6 +160,7 @@ func (l *loop) run() int {
 			l.feed(Woke{})
 		case <-ticker.C:
 			l.measure()
+			l.measureHelpers()
 		}
 	}
 	return l.code
@@ -234,6 +251,14 @@ func (l *loop) do(act Action) {
 		}
 	case Fork:
 		l.warn(l.chans.send(act.Zygote, worker.ForkCommand(act.Slot, act.Seq, act.Spawns)))
+	case StartHelper:
+		l.warn(l.chans.send(act.Zygote, worker.StartCommand(act.Kind, act.ID, act.Seq, act.Spawns)))
+	case Deliver:
+		l.warn(l.deliver(act))
+	case WatchFile:
+		l.warn(l.watchFile(act))
+	case MarkHelper:
+		l.board.SetHelper(act.Place, act.PID, time.Now())
 	case QuitZygote:
 		l.warn(l.chans.send(act.Number, worker.QuitCommand()))
 	case DropZygote:

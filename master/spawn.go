@@ -30,6 +30,7 @@ func (l *loop) startZygote(number uint64) (int, error) {
 		Stdin:     l.stdin,
 		Log:       l.res.AppLog,
 		Direct:    l.res.Direct,
+		Queues:    l.queues,
 	})
 	if err != nil {
 		return 0, err

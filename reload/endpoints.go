@@ -57,6 +57,9 @@ func (p *parent) publish() {
 		info.UserLocks = userLocks(p.newest.cfg)
 	}
 	info.Apps = []metrics.AppInfo{{ID: 0, Mountpoint: "", Chdir: ""}}
+	if p.newest != nil {
+		info.Mules, info.Spoolers = helperInfo(p.newest.cfg)
+	}
 	p.shared.info.Store(&info)
 	var list []watched
 	if p.newest != nil {
@@ -91,7 +94,9 @@ func (p *parent) figures() (metrics.Snapshot, metrics.Info) {
 		}
 	}
 	info.Locks = p.store.Locks(info.UserLocks)
-	return p.store.Snapshot(), info
+	snap := p.store.Snapshot()
+	info.FillHelpers(snap.Helpers)
+	return snap, info
 }
 
 // userLocks is how many locks apps have: one, and those of the option locks.

@@ -36,6 +36,7 @@ type Conf struct {
 	Serve        *Serve      `json:"serve"` // nil when nothing stands between a request and the app
 	Apps         Apps        `json:"apps"`
 	Opt          [][2]string `json:"opt"` // resolved options in order; a flag has the value ""
+	Helpers      Helpers     `json:"helpers"`
 }
 
 // Hook is one hook that a worker runs itself; the phases are post-fork, accepting, accepting-once, accepting1 and accepting1-once.

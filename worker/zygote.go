@@ -61,6 +61,7 @@ type ZygoteFiles struct {
 	Stdin     *os.File
 	Log       *os.File // becomes 1 and 2
 	Direct    *os.File // where the runtime writes lines of its own, nil: as Log. Not nil when Log wraps what the app prints
+	Queues    Queues
 }
 
 // Zygote is everything that an exec of the Python zygote needs, in the form of syscall.ForkExec.
@@ -87,6 +88,8 @@ func NewZygote(path string, conf Conf, files ZygoteFiles) (*Zygote, error) {
 	for i := range conf.Sockets {
 		conf.Sockets[i].FD = first + i
 	}
+	var queues []uintptr
+	conf.Helpers.FDs, queues = files.Queues.layout(first + len(conf.Sockets))
 	document, err := BootDocument(conf)
 	if err != nil {
 		return nil, err
@@ -102,6 +105,7 @@ func NewZygote(path string, conf Conf, files ZygoteFiles) (*Zygote, error) {
 	for _, l := range files.Listeners {
 		fds = append(fds, l.Fd())
 	}
+	fds = append(fds, queues...)
 	return &Zygote{Path: path, Argv: argv(path, &conf.Apps), Files: fds, boot: boot}, nil
 }
 

@@ -41,6 +41,7 @@ func payload(env []string, terminal bool) func(*config.Config, reload.Boot) (any
 		for i, s := range boot.Sockets {
 			conf.Sockets = append(conf.Sockets, listener(s, &cfg.Sockets.List[i], &cfg.Sockets))
 		}
+		conf.Helpers = helpers(cfg)
 		var hooks []hook.Hook
 		for _, phase := range master.Phases {
 			list, err := reload.ParseHooks(&cfg.Isolation, phase)
@@ -60,7 +61,7 @@ func payload(env []string, terminal bool) func(*config.Config, reload.Boot) (any
 			DieOnTerm: cfg.Process.DieOnTerm, ContainerInit: boot.ContainerInit,
 			MercySeconds: cfg.Process.WorkerReloadMercy, NeedApp: cfg.Process.NeedApp,
 			LogJSON: cfg.Log.JSON, LogTerminal: terminal, Limits: limits(&cfg.Life),
-			Cheaper: cheaper(&cfg.Cheaper),
+			Helpers: helperSettings(cfg), Signals: signalSettings(cfg), Cheaper: cheaper(&cfg.Cheaper),
 			Sleep: master.Sleep{Cheap: cfg.Cheaper.Cheap, Idle: time.Duration(cfg.Cheaper.IdleSeconds) * time.Second, DieOnIdle: cfg.Cheaper.DieOnIdle,
 				DieOnNoWorkers: cfg.Cheaper.DieOnNoWorker},
 			Resources: resources(&cfg.Confine),

@@ -20,6 +20,7 @@ class Runtime(object):
     cores = ()  # core.Core, one for each thread
     spawns = 0  # of this slot in this generation, before this one
     left = 0  # requests until max-requests
+    helper = None  # helper.Helper in a mule or spooler
 
     def count(self):
         """Counts a request towards max-requests; the master replaces the worker when it is told."""
@@ -30,7 +31,7 @@ class Runtime(object):
     def send(self, text):
         """Sends one message to the master; false when the master is gone."""
         try:
-            self.channel.send(text.encode("ascii"))
+            self.channel.send(text if isinstance(text, bytes) else text.encode("ascii"))
         except OSError:
             return False
         return True

@@ -30,6 +30,8 @@ def preload(conf):
         ("_gowsgi.static", conf["serve"] and conf["serve"]["static"]),
         ("_gowsgi.requestlog", conf["log_requests"]),
         ("threading", conf["threads"] > 1),
+        ("_gowsgi.mule", conf["helpers"]["mules"]),
+        ("_gowsgi.spooler", conf["helpers"]["spool"]["dirs"]),
     ]
     for name, needed in wanted:
         if needed:
@@ -125,11 +127,14 @@ def main(rt, slot):
     # the next connection if this pipe did not wake it.
     lifeline = conf["fds"]["lifeline"]
     watched = {stop_read: nothing, wake_read: lambda: drain(wake_read), lifeline: lambda: orphaned(rt, stop)}
+    signals = signal_queues(rt)
+    watched.update(signals)
     post_fork()
     if not hooked(lambda hooks: hooks.run_accepting(rt.spawns == 0)):
         return FAILED_HOOK
     rt.send("ready %d %d %d" % (slot, rt.pid, ok))
-    serve(rt, watched, stop_read)
+    signals[stop_read] = nothing
+    serve(rt, watched, signals)
     return end(rt)
 
 
@@ -169,8 +174,26 @@ def post_fork():
             print_traceback()
 
 
-def serve(rt, watched, stop_read):
-    """Runs the cores until the worker is told to stop."""
+def signal_queues(rt):
+    """Where uwsgi signals come from, as descriptors to watch; those of the other workers are closed."""
+    fds = rt.conf["helpers"]["fds"]["to_workers"]
+    for slot, fd in enumerate(fds):
+        if slot not in (0, rt.slot):
+            os.close(fd)
+
+    def taker(fd):
+        def take():
+            from _gowsgi import signals
+
+            signals.take(fd)
+
+        return take
+
+    return {fd: taker(fd) for fd in fds[:1] + fds[rt.slot:rt.slot + 1]}
+
+
+def serve(rt, watched, others):
+    """Runs the cores until the worker is told to stop; others is what the cores but the first watch."""
     conf = rt.conf
     threads = []
     for core in rt.cores:
@@ -185,7 +208,7 @@ def serve(rt, watched, stop_read):
             import threading
 
             name = "uWSGIWorker%dCore%d" % (rt.slot, core.index)
-            threads.append(threading.Thread(target=core.run, args=(listeners, {stop_read: nothing}), name=name))
+            threads.append(threading.Thread(target=core.run, args=(listeners, others), name=name))
             threads[-1].start()
         else:
             first = listeners
