@@ -32,6 +32,7 @@ type Config struct {
 	Daemons   Daemons   `json:"daemons"`
 	Crons     Crons     `json:"crons"`
 	Alarms    Alarms    `json:"alarms"`
+	Aside
 
 	Entries  []Entry      `json:"entries"`            // every setting after expansion, in order
 	Warnings []Diagnostic `json:"warnings,omitempty"` // what was read otherwise than written, or not at all
@@ -153,6 +154,7 @@ func defaults() *Config {
 		Crons:    Crons{Mercy: -1},
 		Worker:   Worker{CheckSeconds: 1, ForkDelay: 2},
 		Alarms:   defaultAlarms(),
+		Aside:    Aside{Mules: Mules{ReloadMercy: 60}, Spooler: Spooler{Processes: 1, Frequency: 30}},
 	}
 }
 
@@ -183,6 +185,9 @@ func (c *Config) bind(protocol *string) []option {
 		c.Daemons.options(),
 		c.Crons.options(),
 		c.Alarms.options(),
+		c.Mules.options(),
+		c.Spooler.options(),
+		c.Signals.options(),
 	)
 }
 

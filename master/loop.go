@@ -63,6 +63,10 @@ type loop struct {
 	lifeR   *os.File
 	stdin   *os.File
 	clerk   *clerk
+	queues  worker.Queues
+	touched []touched
+	watcher *watcher  // of files that raise signals, nil: none
+	lostAt  time.Time // when the loss of a signal was told
 	signals chan os.Signal
 	control chan Event
 	pending []Event // made by actions, handled before anything from outside
@@ -91,7 +95,15 @@ func newLoop(set *Settings, res Resources) (*loop, error) {
 			return nil, err
 		}
 	}
+	if err := makeSpools(&set.Conf.Helpers.Spool); err != nil {
+		return nil, err
+	}
+	queues, err := newQueues(set)
+	if err != nil {
+		return nil, err
+	}
 	l := &loop{
+		queues: queues, touched: newTouched(set),
 		set: set, res: res, log: res.Log, board: board, chans: newChannels(), life: life, lifeR: lifeR, stdin: stdin,
 		machine: newMachine(set, os.Getpid()),
 		signals: make(chan os.Signal, 64),
@@ -99,7 +111,7 @@ func newLoop(set *Settings, res Resources) (*loop, error) {
 		knocks:  make(chan Event, 1),
 		clerk:   clerkOf(set),
 	}
-	l.machine.units = unitsOf(set, l.warn)
+	l.machine.units = unitsOf(l.machine, set, l.warn)
 	return l, nil
 }
 
@@ -137,6 +149,10 @@ func (l *loop) run() int {
 				l.feed(Asked{a})
 			}
 		case ev := <-l.control:
+			if ev, ok := ev.(changed); ok {
+				l.raiseChanged(ev)
+				continue
+			}
 			l.feed(ev)
 		case ev := <-l.knocks:
 			l.feed(ev)
@@ -151,6 +167,7 @@ func (l *loop) run() int {
 			l.feed(Woke{})
 		case <-ticker.C:
 			l.measure()
+			l.measureHelpers()
 		}
 	}
 	return l.code
@@ -244,6 +261,14 @@ func (l *loop) do(act Action) {
 		}
 	case Fork:
 		l.warn(l.chans.send(act.Zygote, worker.ForkCommand(act.Slot, act.Seq, act.Spawns)))
+	case StartHelper:
+		l.warn(l.chans.send(act.Zygote, worker.StartCommand(act.Kind, act.ID, act.Seq, act.Spawns)))
+	case Deliver:
+		l.warn(l.deliver(act))
+	case WatchFile:
+		l.warn(l.watchFile(act))
+	case MarkHelper:
+		l.board.SetHelper(act.Place, act.PID, time.Now())
 	case QuitZygote:
 		l.warn(l.chans.send(act.Number, worker.QuitCommand()))
 	case DropZygote:

@@ -30,6 +30,7 @@ func (l *loop) startZygote(number uint64) (int, error) {
 		Log:       l.res.AppLog,
 		LogLines:  l.res.Channel,
 		Pipes:     l.res.Pipes,
+		Queues:    l.queues,
 	})
 	if err != nil {
 		return 0, err

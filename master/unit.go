@@ -69,8 +69,12 @@ func (m *machine) unitsGone() bool {
 }
 
 // unitsOf makes the units that the settings ask for.
-func unitsOf(set *Settings, warn func(error)) []unit {
-	var units []unit
+func unitsOf(m *machine, set *Settings, warn func(error)) []unit {
+	alive := func(id int) bool { return id >= 1 && id <= len(m.slots) && m.slots[id-1].alive() }
+	units := []unit{newSignals(set, alive)}
+	if u := newHelpers(set, m); len(u.list) > 0 {
+		units = append(units, u)
+	}
 	if len(set.Alarms.List) > 0 {
 		units = append(units, newAlarms(&set.Alarms))
 	}

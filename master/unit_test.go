@@ -1,6 +1,7 @@
 package master
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ func (u *lodger) handle(ev Event, _ time.Time) []Action {
 	switch ev := ev.(type) {
 	case Serving:
 		u.here = true
+	case WorkersGone:
 	case Leaving:
 		return []Action{Kill{77, unix.SIGTERM}}
 	case Exited:
@@ -56,6 +58,9 @@ func TestUnits(t *testing.T) {
 		if got := words(m.dispatch(exited(pid, 17), now)); got == "exit 0" {
 			t.Fatalf("the master ended at %d, before its unit was gone", pid)
 		}
+	}
+	if !slices.Contains(u.heard, Event(WorkersGone{})) {
+		t.Fatalf("after the last worker the unit heard %v, want WorkersGone", u.heard)
 	}
 	if got := words(m.dispatch(exited(77, 0), now)); got != "exit 0" {
 		t.Fatalf("the master did not end with its unit: %q", got)

@@ -38,9 +38,14 @@ func (doc *Document) addHelpers(info *Info) {
 	for _, d := range info.Daemons {
 		doc.Daemons = append(doc.Daemons, DaemonDoc{Command: d.Command, PID: d.PID, Respawns: int64(d.Respawns)})
 	}
+	for i, m := range info.Mules {
+		doc.Gowsgi.Mules = append(doc.Gowsgi.Mules, MuleDoc{
+			ID: i + 1, PID: m.PID, Program: m.Program, Messages: clamp(m.Messages), Signals: clamp(m.Signals), Respawns: clamp(m.Respawns), Busy: bit(m.Busy),
+		})
+	}
 	for _, s := range info.Spoolers {
 		doc.Spoolers = append(doc.Spoolers, SpoolerDoc{
-			Dir: s.Dir, PID: s.PID, Tasks: int64(s.Tasks), Respawns: int64(s.Respawns), Running: bit(s.Running),
+			Dir: s.Dir, PID: s.PID, Tasks: clamp(s.Tasks), Respawns: clamp(s.Respawns), Running: bit(s.Running),
 		})
 	}
 	for _, c := range info.Crons {
@@ -181,5 +186,8 @@ func reloadsDoc(r *Reloads) ReloadsDoc {
 	}
 	return doc
 }
+
+// clamp keeps what a jail may have written within a reader's integers.
+func clamp(n uint64) int64 { return int64(min(n, counterMax)) }
 
 func bit(set bool) int { return int(bit32(set)) }

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -31,6 +32,7 @@ type Info struct {
 	UserLocks int // how many Locks to ask for
 	Locks     []LockInfo
 	Daemons   []DaemonInfo
+	Mules     []MuleInfo
 	Spoolers  []SpoolerInfo
 	Crons     []CronInfo
 }
@@ -66,6 +68,16 @@ type DaemonInfo struct {
 	Respawns uint64
 }
 
+// MuleInfo is a mule.
+type MuleInfo struct {
+	Program  string // "" = it waits for messages
+	PID      int
+	Respawns uint64
+	Messages uint64
+	Signals  uint64
+	Busy     bool
+}
+
 // SpoolerInfo is a spooler.
 type SpoolerInfo struct {
 	Dir      string
@@ -73,6 +85,21 @@ type SpoolerInfo struct {
 	Tasks    uint64
 	Respawns uint64
 	Running  bool
+}
+
+// FillHelpers gives mules and spoolers the figures of their records, which are in this order.
+func (info *Info) FillHelpers(records []Helper) {
+	info.Mules, info.Spoolers = slices.Clone(info.Mules), slices.Clone(info.Spoolers)
+	for i, r := range records {
+		respawns := uint64(max(r.Spawns, 1) - 1)
+		if i < len(info.Mules) {
+			m := &info.Mules[i]
+			m.PID, m.Respawns, m.Messages, m.Signals, m.Busy = int(r.PID), respawns, r.Tasks, r.Signals, r.Start != 0
+		} else if i -= len(info.Mules); i < len(info.Spoolers) {
+			s := &info.Spoolers[i]
+			s.PID, s.Tasks, s.Respawns, s.Running = int(r.PID), r.Tasks, respawns, r.Start != 0
+		}
+	}
 }
 
 // CronInfo is a cron command. -1 in a field of its time is every, -n every n.

@@ -190,7 +190,11 @@ func (s *Store) Snapshot() Snapshot {
 	width = max(width, shown)
 	snap := Snapshot{Time: now.wall, Workers: make([]Worker, 0, shown)}
 	if n := len(s.live); n > 0 {
-		snap.Generation = s.live[n-1].board.generation
+		newest := s.live[n-1].board
+		snap.Generation = newest.generation
+		for place := range MaxHelpers {
+			snap.Helpers = append(snap.Helpers, newest.Helper(place))
+		}
 	}
 	for i := range width {
 		w := s.worker(i, now, &snap)

@@ -109,6 +109,17 @@ type SpoolerDoc struct {
 	Running  int    `json:"running"`
 }
 
+// MuleDoc is a mule in the document; uWSGI's has none.
+type MuleDoc struct {
+	ID       int    `json:"id"`
+	PID      int    `json:"pid"`
+	Program  string `json:"program,omitempty"`
+	Messages int64  `json:"messages"`
+	Signals  int64  `json:"signals"`
+	Respawns int64  `json:"respawns"`
+	Busy     int    `json:"busy"`
+}
+
 // CronDoc is a cron command in the document.
 type CronDoc struct {
 	Minute    int    `json:"minute"`
@@ -141,6 +152,7 @@ type GowsgiDoc struct {
 	Reloads        ReloadsDoc        `json:"reloads"`
 	JailBuild      float64           `json:"jail_build_seconds"` // the last
 	Workers        []GowsgiWorkerDoc `json:"workers"`
+	Mules          []MuleDoc         `json:"mules,omitempty"`
 	Jail           json.RawMessage   `json:"jail,omitempty"` // the record of the self-audit
 }
 

@@ -37,6 +37,7 @@ type Snapshot struct {
 	Processes  [numStatuses]int // slots of live generations in each Status: two a worker during an overlapping reload
 	Workers    []Worker         // by id, those the live generations have room for
 	Gone       []Worker         // by id, those only ended generations had: counters, no identity
+	Helpers    []Helper         // records of the newest live generation: mules, then spoolers
 }
 
 // Totals are counters summed over all workers and generations, and the memory of the live ones.

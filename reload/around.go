@@ -83,8 +83,17 @@ func (p *parent) mercy() time.Duration {
 	if len(cfg.Crons.List) > 0 {
 		most = max(most, CronMercy(cfg))
 	}
+	if len(cfg.Mules.List) > 0 {
+		most = max(most, cfg.Mules.ReloadMercy)
+	}
+	if len(cfg.Spooler.Dirs) > 0 {
+		most = max(most, SpoolerMercy)
+	}
 	return time.Duration(cfg.Process.WorkerReloadMercy+most) * time.Second
 }
+
+// SpoolerMercy is how many seconds a spooler has to finish its task when its stack leaves.
+const SpoolerMercy = 60
 
 // CronMercy is how many seconds a running cron command has when its stack leaves.
 func CronMercy(cfg *config.Config) int {

@@ -59,6 +59,9 @@ func (p *parent) publish() {
 		info.UserLocks = userLocks(p.newest.cfg)
 	}
 	info.Apps = []metrics.AppInfo{{ID: 0, Mountpoint: "", Chdir: ""}}
+	if p.newest != nil {
+		info.Mules, info.Spoolers = helperInfo(p.newest.cfg)
+	}
 	p.shared.info.Store(&info)
 	var list []watched
 	if p.newest != nil {
@@ -101,6 +104,7 @@ func (p *parent) figures() (metrics.Snapshot, metrics.Info) {
 			info.Wanted--
 		}
 	}
+	info.FillHelpers(snap.Helpers)
 	return snap, info
 }
 

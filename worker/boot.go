@@ -49,6 +49,7 @@ type Conf struct {
 	Serve        *Serve      `json:"serve"`           // nil when nothing stands between a request and the app
 	Apps         Apps        `json:"apps"`
 	Opt          [][2]string `json:"opt"` // resolved options in order; a flag has the value ""
+	Helpers      Helpers     `json:"helpers"`
 }
 
 // Exceptions are those of the app after which a worker is replaced.

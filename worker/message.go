@@ -24,6 +24,16 @@ const (
 	Stop      MessageKind = "stop"
 	// RaiseAlarm is uwsgi.alarm().
 	RaiseAlarm MessageKind = "alarm"
+	// Started and Unstarted answer StartCommand, as Forked and Unforked do ForkCommand.
+	Started   MessageKind = "started"
+	Unstarted MessageKind = "unstarted"
+
+	// The framework of uwsgi signals (master/usignal.go).
+	Signal   MessageKind = "signal"
+	Register MessageKind = "register"
+	Timer    MessageKind = "timer"
+	SigCron  MessageKind = "sigcron"
+	FileMon  MessageKind = "filemon"
 )
 
 // MaxMessage is the longest packet, in bytes, that the master reads from the channel; the runtime's own
@@ -40,7 +50,13 @@ type Message struct {
 	OK   bool   // loaded and ready: an application is there
 	Usec int64  // loaded: duration of the import, microseconds
 	Name string // alarm
-	Text string // alarm
+	Text string // alarm; register: target, filemon: path
+
+	Helper HelperKind // started, unstarted; the helper's id is in Slot
+
+	Signal byte   // number of the uwsgi signal
+	Times  int64  // timer: how often, 0 = for ever; its period is in Usec
+	Cron   [5]int // sigcron: minute, hour, day, month, day of the week; -1 = any, -n = every n
 }
 
 // ParseMessage reads one packet. It returns an error that quotes the packet when a word is missing, is not a number or
@@ -54,6 +70,8 @@ func ParseMessage(packet []byte) (Message, error) {
 	m := Message{Kind: MessageKind(words[0])}
 	p := &wordReader{words: words[1:]}
 	switch m.Kind {
+	case Signal, Register, Timer, SigCron, FileMon:
+		p.signal(&m)
 	case Loaded:
 		m.OK, m.Usec = p.flag(), p.number(1<<53)
 	case Forked:
@@ -65,6 +83,12 @@ func ParseMessage(packet []byte) (Message, error) {
 	case Served, Monitored:
 		m.Slot, m.PID = int(p.positive(maxSlot)), int(p.positive(maxPID))
 	case Reload, Stop:
+	case Started, Unstarted:
+		m.Helper = p.helper()
+		m.Slot, m.Seq = int(p.positive(maxSlot)), uint64(p.number(1<<62))
+		if m.Kind == Started {
+			m.PID = int(p.positive(maxPID))
+		}
 	default:
 		return Message{}, fmt.Errorf("cannot read worker message %.80q: unknown word", packet)
 	}
@@ -78,6 +102,8 @@ func ParseMessage(packet []byte) (Message, error) {
 }
 
 const (
+	maxPeriod = 1 << 53 // microseconds
+
 	maxSlot = 1 << 20
 	maxPID  = 1 << 22 // PID_MAX_LIMIT on 64-bit kernels (proc(5))
 )
@@ -113,6 +139,45 @@ func (p *wordReader) positive(limit int64) int64 {
 
 func (p *wordReader) flag() bool { return p.number(1) == 1 }
 
+// signal reads what the kinds of the signal framework have; a text takes the rest of the packet.
+func (p *wordReader) signal(m *Message) {
+	m.Signal = byte(p.number(255))
+	switch m.Kind {
+	case Timer:
+		m.Usec, m.Times = p.positive(maxPeriod), p.number(1<<31)
+	case SigCron:
+		for i := range m.Cron {
+			m.Cron[i] = p.within(-60, 60)
+		}
+	case Register, FileMon:
+		m.Text, p.words = strings.Join(p.words, " "), nil
+		if m.Kind == FileMon && m.Text == "" || strings.ContainsRune(m.Text, 0) {
+			p.fail("no path")
+		}
+	}
+}
+
+func (p *wordReader) within(low, high int) int {
+	if len(p.words) > 0 && strings.HasPrefix(p.words[0], "-") {
+		p.words[0] = p.words[0][1:]
+		return -int(p.number(int64(-low)))
+	}
+	return int(p.number(int64(high)))
+}
+
+func (p *wordReader) helper() HelperKind {
+	if len(p.words) == 0 {
+		p.fail("a word is missing")
+		return ""
+	}
+	kind := HelperKind(p.words[0])
+	p.words = p.words[1:]
+	if kind != Mule && kind != Spooler {
+		p.fail("no kind of process")
+	}
+	return kind
+}
+
 func (p *wordReader) fail(why string) {
 	if p.err == "" {
 		p.err = why
@@ -123,6 +188,11 @@ func (p *wordReader) fail(why string) {
 // same seq.
 func ForkCommand(slot int, seq uint64, spawns int) []byte {
 	return fmt.Appendf(nil, "fork %d %d %d", slot, seq, spawns)
+}
+
+// StartCommand asks the zygote for a helper; the answer carries the same seq.
+func StartCommand(kind HelperKind, id int, seq uint64, spawns int) []byte {
+	return fmt.Appendf(nil, "start %s %d %d %d", kind, id, seq, spawns)
 }
 
 // QuitCommand tells the zygote to exit.

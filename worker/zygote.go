@@ -63,6 +63,7 @@ type ZygoteFiles struct {
 	Log       *os.File   // becomes 1 and 2
 	LogLines  *os.File   // packet socket for the runtime's own lines and request lines, nil: as Log
 	Pipes     []*os.File // 1 and 2 of each worker, nil: as Log
+	Queues    Queues
 }
 
 // Zygote is everything that an exec of the Python zygote needs, in the form of syscall.ForkExec.
@@ -93,6 +94,8 @@ func NewZygote(path string, conf Conf, files ZygoteFiles) (*Zygote, error) {
 	for i := range files.Pipes {
 		conf.LogPipes = append(conf.LogPipes, first+len(conf.Sockets)+i)
 	}
+	var queues []uintptr
+	conf.Helpers.FDs, queues = files.Queues.layout(first + len(conf.Sockets) + len(files.Pipes))
 	document, err := BootDocument(conf)
 	if err != nil {
 		return nil, err
@@ -108,6 +111,7 @@ func NewZygote(path string, conf Conf, files ZygoteFiles) (*Zygote, error) {
 	for _, f := range append(slices.Clone(files.Listeners), files.Pipes...) {
 		fds = append(fds, f.Fd())
 	}
+	fds = append(fds, queues...)
 	return &Zygote{Path: path, Argv: argv(path, &conf.Apps), Files: fds, boot: boot}, nil
 }
 

@@ -45,6 +45,7 @@ func payload(terminal bool) func(*config.Config, reload.Boot) (any, error) {
 		for i, s := range boot.Sockets {
 			conf.Sockets = append(conf.Sockets, listener(s, &cfg.Sockets.List[i], &cfg.Sockets))
 		}
+		conf.Helpers = helpers(cfg)
 		hooks, err := masterHooks(&cfg.Isolation, boot.MasterRoot, cfg.Security.DropAfter)
 		if err != nil {
 			return nil, err
@@ -60,8 +61,8 @@ func payload(terminal bool) func(*config.Config, reload.Boot) (any, error) {
 			DieOnTerm: cfg.Process.DieOnTerm, ContainerInit: boot.ContainerInit,
 			MercySeconds: cfg.Process.WorkerReloadMercy, NeedApp: cfg.Process.NeedApp,
 			LogJSON: cfg.Log.JSON, LogTerminal: terminal, LogPipes: boot.LogPipes, Limits: limits(&cfg.Life),
-			Cheaper: cheaper(&cfg.Cheaper),
-			Title:   masterTitle(&cfg.Worker), TickSeconds: cfg.Worker.CheckSeconds, ForkDelaySeconds: cfg.Worker.ForkDelay,
+			Helpers: helperSettings(cfg), Signals: signalSettings(cfg), Cheaper: cheaper(&cfg.Cheaper),
+			Title: masterTitle(&cfg.Worker), TickSeconds: cfg.Worker.CheckSeconds, ForkDelaySeconds: cfg.Worker.ForkDelay,
 			Sleep: master.Sleep{Cheap: cfg.Cheaper.Cheap, Idle: time.Duration(cfg.Cheaper.IdleSeconds) * time.Second, DieOnIdle: cfg.Cheaper.DieOnIdle,
 				DieOnNoWorkers: cfg.Cheaper.DieOnNoWorker},
 			Resources: resources(&cfg.Confine),

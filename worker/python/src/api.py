@@ -25,6 +25,20 @@ class ApiModule(type(sys)):
     def start_response(self):
         return running().start_response
 
+    def __getattr__(self, name):
+        """What few applications use is loaded when it is first asked for; what is not there says so."""
+        if name in LAZY:
+            value = getattr(__import__("_gowsgi." + LAZY[name], fromlist=[name]), name)
+            value = value() if name in VALUES else value
+            setattr(self, name, value)
+            return value
+        if name in USERS or name.startswith("__"):
+            raise AttributeError(name)
+        raise AttributeError("uwsgi.%s does not exist in gowsgi: see docs/python.md for what does" % name)
+
+    def __dir__(self):
+        return sorted(set(vars(self)) | set(LAZY) | {"env", "start_response"})
+
 
 def fill(module):
     """Puts the attributes and functions into the module."""
@@ -89,10 +103,6 @@ def running():
 def worker_id():
     """The 1-based id of this worker; 0 outside of workers."""
     return rt.slot
-
-
-def mule_id():
-    return 0
 
 
 def masterpid():
@@ -236,6 +246,23 @@ def text_of(value):
 
 
 FUNCTIONS = (
-    worker_id, mule_id, masterpid, request_id, total_requests, workers, mem, log, reload, stop, alarm, setprocname, micros, cl,
+    worker_id, masterpid, request_id, total_requests, workers, mem, log, reload, stop, alarm, setprocname, micros, cl,
     connection_fd, listen_queue, set_logvar, get_logvar,
 )  # fmt: skip
+
+LAZY = {
+    name: module
+    for module, names in {
+        "mule": "mule_id mule_msg mule_get_msg farm_msg farm_get_msg in_farm install_mule_msg_hook",
+        "signals": "register_signal signal signal_wait signal_received signal_registered"
+        " add_timer add_ms_timer add_rb_timer add_cron add_file_monitor",
+        "spool": "spool send_to_spooler set_spooler_frequency spooler_jobs spooler_pid spooler_pids spooler_get_task"
+        " i_am_the_spooler spoolers SPOOL_OK SPOOL_RETRY SPOOL_IGNORE",
+    }.items()
+    for name in names.split()
+}
+
+VALUES = {"spoolers"}  # made by a function of their name
+
+# Names that an application may set; the runtime and uwsgidecorators ask whether it did.
+USERS = {"mule_msg_hook", "post_fork_hook", "spooler", "applications"}

@@ -19,6 +19,15 @@ BUCKETS = 128  # 16 counters of requests by their time
 # The number of the bucket by the bit length of the time in microseconds: below 2**9, 2**10, ... 2**23, and the rest.
 BUCKET_OF = tuple(min(max(bits - 9, 0), 15) for bits in range(65))
 
+# The records of mules and spoolers in the header: who wrote what is told there too.
+HELPER_BASE, HELPER_SIZE = 1024, 64
+HELPER_PID, HELPER_START, HELPER_TASKS, HELPER_SIGNALS, HELPER_FREQUENCY = 0, 16, 24, 32, 40
+
+
+def helper(place):
+    """Offset of the record of a mule or spooler."""
+    return HELPER_BASE + place * HELPER_SIZE
+
 
 class Board(object):
     """The whole memfd, mapped once in the zygote; workers inherit the mapping."""

@@ -21,6 +21,7 @@ class Runtime(object):
     spawns = 0  # of this slot in this generation, before this one
     left = 0  # requests until max-requests
     suspects = ()  # files that an import which failed went through, for py-autoreload
+    helper = None  # helper.Helper in a mule or spooler
 
     def count(self):
         """Counts a request towards max-requests; the master replaces the worker when it is told."""
@@ -30,7 +31,7 @@ class Runtime(object):
 
     def send(self, text):
         """Sends one message to the master; false when the master is gone."""
-        return self.send_bytes(text.encode("ascii"))
+        return self.send_bytes(text if isinstance(text, bytes) else text.encode("ascii"))
 
     def send_bytes(self, packet):
         try:

@@ -33,6 +33,8 @@ def preload(conf):
         ("_gowsgi.logchannel", conf["log_channel"]),
         ("threading", conf["threads"] > 1),
         ("_gowsgi.watchdog", conf["harakiri"]),
+        ("_gowsgi.mule", conf["helpers"]["mules"]),
+        ("_gowsgi.spooler", conf["helpers"]["spool"]["dirs"]),
     ]
     for name, needed in wanted:
         if needed:
@@ -135,6 +137,8 @@ def main(rt, slot):
     # the next connection if this pipe did not wake it.
     lifeline = conf["fds"]["lifeline"]
     watched = {stop_read: nothing, wake_read: lambda: drain(wake_read), lifeline: lambda: orphaned(rt, stop)}
+    signals = signal_queues(rt)
+    watched.update(signals)
     post_fork()
     if not hooked(lambda hooks: hooks.run_accepting(rt.spawns == 0)):
         return FAILED_HOOK
@@ -149,7 +153,8 @@ def main(rt, slot):
         from _gowsgi import autoreload
 
         autoreload.start(rt)
-    serve(rt, watched, stop_read)
+    signals[stop_read] = nothing
+    serve(rt, watched, signals)
     return end(rt)
 
 
@@ -220,8 +225,26 @@ def post_fork():
             print_traceback()
 
 
-def serve(rt, watched, stop_read):
-    """Runs the cores until the worker is told to stop."""
+def signal_queues(rt):
+    """Where uwsgi signals come from, as descriptors to watch; those of the other workers are closed."""
+    fds = rt.conf["helpers"]["fds"]["to_workers"]
+    for slot, fd in enumerate(fds):
+        if slot not in (0, rt.slot):
+            os.close(fd)
+
+    def taker(fd):
+        def take():
+            from _gowsgi import signals
+
+            signals.take(fd)
+
+        return take
+
+    return {fd: taker(fd) for fd in fds[:1] + fds[rt.slot:rt.slot + 1]}
+
+
+def serve(rt, watched, others):
+    """Runs the cores until the worker is told to stop; others is what the cores but the first watch."""
     conf = rt.conf
     threads = []
     for core in rt.cores:
@@ -238,7 +261,7 @@ def serve(rt, watched, stop_read):
             if conf["threads_stacksize"]:
                 threading.stack_size(conf["threads_stacksize"] * 1024)
             name = "uWSGIWorker%dCore%d" % (rt.slot, core.index)
-            threads.append(threading.Thread(target=core.run, args=(listeners, {stop_read: nothing}), name=name))
+            threads.append(threading.Thread(target=core.run, args=(listeners, others), name=name))
             threads[-1].start()
         else:
             first = listeners

@@ -47,7 +47,10 @@ def main(conf):
             break
         if words[0] == "fork":
             rt.spawns = int(words[3])
-            fork(rt, int(words[1]), words[2])
+            fork(rt, "worker", int(words[1]), words[2])
+        elif words[0] == "start":
+            rt.spawns = int(words[4])
+            fork(rt, words[1], int(words[2]), words[3])
         elif words[0] in ("quit", ""):
             break
     flush()
@@ -73,7 +76,8 @@ def prepare(rt, conf):
     runtime.refresh_pid()
     title.set_title("uWSGI zygote")
     fds = conf["fds"]
-    for fd in [fds["channel"], fds["board"], fds["lifeline"]] + [s["fd"] for s in conf["sockets"]]:
+    mine = [fds["channel"], fds["board"], fds["lifeline"]] + [s["fd"] for s in conf["sockets"]]
+    for fd in mine + queues(conf["helpers"]["fds"]):
         os.set_inheritable(fd, False)  # a program the application starts has no business with them
     for fd in [conf["log_fd"]] * conf["log_channel"] + (conf["log_pipes"] or []):
         os.set_inheritable(fd, False)
@@ -85,6 +89,12 @@ def prepare(rt, conf):
     from _gowsgi.lazyapi import LazyModule
 
     sys.modules["uwsgi"] = LazyModule("uwsgi")
+
+
+def queues(fds):
+    """All descriptors of the queues between the processes."""
+    pairs = [fd for pair in fds["mules"] + fds["farms"] for fd in pair]
+    return pairs + fds["wake"] + fds["to_workers"] + fds["to_mules"] + fds["to_farms"] + fds["to_spoolers"]
 
 
 def buffer_lines():
@@ -115,17 +125,17 @@ def flush():
             pass  # closed, replaced or gone: nothing left to do
 
 
-def fork(rt, slot, seq):
-    """Forks a worker through an intermediate child, so that the worker's parent becomes the master.
+def fork(rt, kind, slot, seq):
+    """Forks a worker, mule or spooler through an intermediate child, so that its parent becomes the master.
 
-    The worker starts only when the intermediate has told its pid to the master: its own `ready` must not come first.
+    It starts only when the intermediate has told its pid to the master: its own `ready` must not come first.
     """
     flush()
     try:
         pid = os.fork()
     except OSError as err:
-        log("Cannot fork worker %d: %s" % (slot, err.strerror))
-        rt.send("unforked %d %s" % (slot, seq))
+        log("Cannot fork %s %d: %s" % (kind, slot, err.strerror))
+        unforked(rt, kind, slot, seq)
         return
     if pid:
         os.waitpid(pid, 0)
@@ -140,15 +150,28 @@ def fork(rt, slot, seq):
             os.close(gate_end)
             os.read(gate, 1)
             os.close(gate)
-            from _gowsgi import worker
-
-            status = worker.main(rt, slot)
-        elif rt.send("forked %d %s %d" % (slot, seq, pid)):
+            status = live(rt, kind, slot)
+        elif rt.send("%s %d %s %d" % ("forked" if kind == "worker" else "started " + kind, slot, seq, pid)):
             status = 0
     except OSError as err:
-        log("Cannot start worker %d: %s" % (slot, err.strerror))
-        rt.send("unforked %d %s" % (slot, seq))
+        log("Cannot start %s %d: %s" % (kind, slot, err.strerror))
+        unforked(rt, kind, slot, seq)
     except BaseException:
         print_traceback(whole=True)
     finally:
         os._exit(status)
+
+
+def unforked(rt, kind, slot, seq):
+    rt.send("%s %d %s" % ("unforked" if kind == "worker" else "unstarted " + kind, slot, seq))
+
+
+def live(rt, kind, slot):
+    """What the forked process is for; returns its exit code."""
+    if kind == "worker":
+        from _gowsgi import worker
+
+        return worker.main(rt, slot)
+    from _gowsgi import helper
+
+    return helper.main(rt, kind, slot)

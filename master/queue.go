@@ -1,0 +1,192 @@
+package master
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"gowsgi/worker"
+)
+
+// newQueues makes the queues between the processes of the stack. They are made once: a zygote that is started again, and
+// whatever it forks, uses those of the first.
+func newQueues(set *Settings) (worker.Queues, error) {
+	var q worker.Queues
+	conf := &set.Conf.Helpers
+	message := func() (worker.Pair, error) { return messageQueue(set.Helpers.MuleMsgSize) }
+	shared := func(n int) int { // one for all, and one for each
+		if n > 0 {
+			return n + 1
+		}
+		return 0
+	}
+	mules, farms := len(conf.Mules), len(conf.Farms)
+	for _, want := range []struct {
+		list *[]worker.Pair
+		n    int
+		make func() (worker.Pair, error)
+	}{
+		{&q.Mules, shared(mules), message},
+		{&q.Farms, farms, message},
+		{&q.ToWorkers, shared(set.Conf.Processes), signalQueue},
+		{&q.ToMules, shared(mules), signalQueue},
+		{&q.ToFarms, farms, signalQueue},
+		{&q.ToSpoolers, min(conf.Spool.Count(), 1), signalQueue},
+	} {
+		for range want.n {
+			pair, err := want.make()
+			if err != nil {
+				return q, err
+			}
+			*want.list = append(*want.list, pair)
+		}
+	}
+	for range conf.Spool.Dirs {
+		fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+		if err != nil {
+			return q, fmt.Errorf("cannot make what wakes spoolers: %w", err)
+		}
+		q.Wake = append(q.Wake, os.NewFile(uintptr(fd), "wake"))
+		if err := unix.SetNonblock(fd, true); err != nil {
+			return q, fmt.Errorf("cannot make what wakes spoolers: %w", err)
+		}
+	}
+	return q, nil
+}
+
+// makeSpools makes the directories of tasks that are missing, and their paths absolute: spoolers change directory.
+func makeSpools(spool *worker.Spool) error {
+	for i := range spool.Dirs {
+		path, err := filepath.Abs(spool.Dirs[i].Path)
+		if err != nil {
+			return fmt.Errorf("cannot find the spooler directory %s: %w", spool.Dirs[i].Path, err)
+		}
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return fmt.Errorf("cannot make the spooler directory: %w", err)
+		}
+		if err := unix.Access(path, unix.R_OK|unix.W_OK|unix.X_OK); err != nil {
+			return fmt.Errorf("cannot use the spooler directory %s: %w", path, err)
+		}
+		spool.Dirs[i].Path = path
+	}
+	return nil
+}
+
+// signalQueue is a pipe of one byte a signal; nobody waits at either end.
+func signalQueue() (worker.Pair, error) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		return worker.Pair{}, fmt.Errorf("cannot make a queue for signals: %w", err)
+	}
+	pair := worker.Pair{R: os.NewFile(uintptr(fds[0]), "signals"), W: os.NewFile(uintptr(fds[1]), "signals")}
+	for _, fd := range fds {
+		if err := unix.SetNonblock(fd, true); err != nil {
+			return worker.Pair{}, fmt.Errorf("cannot make a queue for signals: %w", err)
+		}
+	}
+	return pair, nil
+}
+
+// deliver puts a signal into a queue; one that is full belongs to processes that take none, and loses it.
+func (l *loop) deliver(d Deliver) error {
+	lists := map[string][]worker.Pair{
+		"worker": l.queues.ToWorkers, "mule": l.queues.ToMules, "spooler": l.queues.ToSpoolers,
+		"farm": append([]worker.Pair{{}}, l.queues.ToFarms...), // farms count from 1
+	}
+	list := lists[d.Queue.Kind]
+	if d.Queue.Number >= len(list) || list[d.Queue.Number].W == nil {
+		return fmt.Errorf("cannot deliver signal %d: there is no %s %d", d.Signal, d.Queue.Kind, d.Queue.Number)
+	}
+	if _, err := unix.Write(int(list[d.Queue.Number].W.Fd()), []byte{d.Signal}); err != nil {
+		now := time.Now()
+		if now.Sub(l.lostAt) < time.Second {
+			return nil // told already
+		}
+		l.lostAt = now
+		return fmt.Errorf("cannot deliver signal %d to %s %d: %w", d.Signal, d.Queue.Kind, d.Queue.Number, err)
+	}
+	return nil
+}
+
+// messageQueue is a pair of datagram sockets: each message is kept whole, what does not fit is refused, nobody waits.
+func messageQueue(size int) (worker.Pair, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return worker.Pair{}, fmt.Errorf("cannot make a queue for messages: %w", err)
+	}
+	// Made files first: os.File.Fd would turn a descriptor that does not block then back into one that does.
+	pair := worker.Pair{R: os.NewFile(uintptr(fds[0]), "messages"), W: os.NewFile(uintptr(fds[1]), "messages")}
+	for _, fd := range fds {
+		if err := unix.SetNonblock(fd, true); err != nil {
+			return worker.Pair{}, fmt.Errorf("cannot make a queue for messages: %w", err)
+		}
+	}
+	if size > 0 {
+		if err := unix.SetsockoptInt(fds[1], unix.SOL_SOCKET, unix.SO_SNDBUF, size); err != nil {
+			return worker.Pair{}, fmt.Errorf("cannot give a queue for messages %d bytes: %w", size, err)
+		}
+	}
+	return pair, nil
+}
+
+// touched is a file whose change restarts helpers, or raises a signal.
+type touched struct {
+	name string
+	ev   Event
+	last fileStamp
+}
+
+// fileStamp is what of a file tells that it changed.
+type fileStamp struct {
+	exists     bool
+	mtime      int64
+	ino, bytes uint64
+}
+
+func stampOf(name string) fileStamp {
+	var st unix.Stat_t
+	if unix.Stat(name, &st) != nil {
+		return fileStamp{}
+	}
+	return fileStamp{true, st.Mtim.Nano(), st.Ino, uint64(st.Size)}
+}
+
+func newTouched(set *Settings) []touched {
+	var list []touched
+	add := func(name string, ev Event) { list = append(list, touched{name, ev, stampOf(name)}) }
+	for _, name := range set.Helpers.TouchMules {
+		add(name, HelpersTouched{worker.Mule, name})
+	}
+	for _, name := range set.Helpers.TouchSpoolers {
+		add(name, HelpersTouched{worker.Spooler, name})
+	}
+	for _, f := range set.Signals.Touch {
+		add(f.Path, Raised{byte(f.Signal)})
+	}
+	return list
+}
+
+// measureHelpers looks at the helpers and at the files that restart them.
+func (l *loop) measureHelpers() {
+	for _, u := range l.machine.units {
+		u, ok := u.(*helpers)
+		if !ok {
+			continue
+		}
+		for i := range u.list {
+			if start := l.board.Helper(i).Start; start != 0 && u.list[i].pid != 0 {
+				l.feed(HelperSampled{i, time.Duration(monotonic() - int64(start))})
+			}
+		}
+	}
+	for i := range l.touched {
+		t := &l.touched[i]
+		if now := stampOf(t.name); now != t.last {
+			t.last = now
+			l.feed(t.ev)
+		}
+	}
+}
