@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"syscall"
+	"time"
 )
 
 // MessageType is the kind of a frame on the control socket.
@@ -28,9 +29,17 @@ const (
 	MsgReloadWorkers MessageType = "reload_workers"
 	MsgScale         MessageType = "scale"
 	MsgAlone         MessageType = "alone"
+	MsgPause         MessageType = "pause"
+	MsgPing          MessageType = "ping"
+	MsgPong          MessageType = "pong"
 )
 
-var messageTypes = []MessageType{MsgBoot, MsgStepFailed, MsgEntered, MsgReady, MsgAppFailed, MsgAsked, MsgNote, MsgLeave, MsgReloadWorkers, MsgScale, MsgAlone}
+var messageTypes = []MessageType{
+	MsgBoot, MsgStepFailed, MsgEntered, MsgReady, MsgAppFailed, MsgAsked, MsgNote, MsgLeave,
+	MsgReloadWorkers, MsgScale,
+	MsgAlone,
+	MsgPause, MsgPing, MsgPong,
+}
 
 // Events of a note that the parent acts on.
 const (
@@ -46,6 +55,7 @@ const (
 	AskStop         Action = "stop"
 	AskBrutalStop   Action = "brutal-stop"
 	AskBrutalReload Action = "brutal-reload"
+	AskPause        Action = "pause"
 )
 
 // Message is one frame. Which fields it has depends on its type.
@@ -79,6 +89,7 @@ type Message struct {
 
 	Brutal  bool  `json:"brutal,omitempty"`   // leave, reload_workers
 	MercyMS int64 `json:"mercy_ms,omitempty"` // leave: milliseconds
+	On      bool  `json:"on,omitempty"`       // pause: take no connection; without it, take them again
 }
 
 // The longest frames, in bytes without the length before them.
@@ -107,6 +118,15 @@ func newConn(file *os.File, expectBoot bool) *Conn {
 
 // Close closes the socket; a Recv that waits returns os.ErrClosed.
 func (c *Conn) Close() error { return c.file.Close() }
+
+// SendSoon is Send for a side that must not wait: a peer that does not read for so long has broken the stream, and the connection is of no use.
+func (c *Conn) SendSoon(m Message, patience time.Duration) error {
+	if err := c.file.SetWriteDeadline(time.Now().Add(patience)); err != nil {
+		return fmt.Errorf("cannot limit the time to send %s: %w", m.Type, err)
+	}
+	err := c.Send(m)
+	return errors.Join(err, c.file.SetWriteDeadline(time.Time{}))
+}
 
 // Send writes one frame whole.
 func (c *Conn) Send(m Message) error {

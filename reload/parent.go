@@ -1,7 +1,6 @@
 package reload
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -63,20 +62,11 @@ type parent struct {
 	touched   []*touched
 	fifos     fifos
 	status    *statusPage
-	settled   actCount // how the last reload ended
+	echo      echo
+	notify    notifier
+	health    health
 	code      int
 	done      bool
-}
-
-// snapshot is a configuration that was read, checked and whose sockets are bound.
-type snapshot struct {
-	cfg  *config.Config
-	spec jail.Spec
-	uses []*listener // by socket of the configuration
-	dir  string      // for relative paths, as the jail sees it
-	env  *socketEnv
-	uid  int // of the app on this machine, -1 = the parent's own
-	gid  int
 }
 
 // Run is the parent's whole life. It returns the exit code.
@@ -92,9 +82,13 @@ func Run(setup Setup) int {
 		gens:   map[uint64]*generation{},
 		frames: make(chan frame, 16),
 		fifos:  fifos{said: make(chan fifoByte)},
+		health: health{calls: make(chan func())},
+		notify: newNotifier(os.Getenv),
 	}
 	p.plan.mercy = p.mercy
 	p.plan.exitOnReload = func() bool { return p.newest.cfg.Process.ExitOnReload }
+	p.plan.stopDelay = func() time.Duration { return time.Duration(p.newest.cfg.Reload.StopDelay) * time.Second }
+	forgetService()
 	defer p.cleanUp()
 	if err := p.prepare(); err != nil {
 		p.log.Error().Msg(err.Error())
@@ -140,7 +134,7 @@ func (p *parent) loop() int {
 	signal.Notify(children, unix.SIGCHLD)
 	defer signal.Stop(children)
 	signals := make(chan os.Signal, 64)
-	signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM)
+	signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGTSTP)
 	// The default action of these would end the process, and an ignored one would be inherited by the app.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM)
 	defer signal.Stop(signals)
@@ -160,6 +154,10 @@ func (p *parent) loop() int {
 			p.received(f)
 		case b := <-p.fifos.said:
 			p.fifoSaid(b)
+		case call := <-p.health.calls:
+			call()
+		case <-p.notify.beat:
+			p.alive()
 		case <-look.C:
 			p.lookAtFiles()
 		case <-wake.C:
@@ -191,6 +189,9 @@ func (p *parent) signalled(sig syscall.Signal) {
 	if a == verdict.Stop || a == verdict.BrutalStop {
 		p.log.Info().Msg("SIGINT/SIGTERM received...killing workers...")
 	}
+	if a == verdict.Pause && p.echo.heard(false, time.Now()) {
+		return
+	}
 	p.feed(evAsked{a})
 }
 
@@ -217,6 +218,7 @@ func (p *parent) feed(ev event) {
 }
 
 func (p *parent) do(act action) {
+	p.announce(act)
 	switch act := act.(type) {
 	case actLoad:
 		p.pending = append(p.pending, p.reloadConfig())
@@ -231,6 +233,10 @@ func (p *parent) do(act action) {
 	case actRenew:
 		if g := p.gens[act.gen]; g != nil {
 			g.send(jail.Message{Type: jail.MsgReloadWorkers, Chain: act.chain, Brutal: act.brutal}, p.log)
+		}
+	case actPause:
+		if g := p.gens[act.gen]; g != nil {
+			g.send(jail.Message{Type: jail.MsgPause, On: act.on}, p.log)
 		}
 	case actKill:
 		if g := p.gens[act.gen]; g != nil && g.proc != nil {
@@ -297,100 +303,4 @@ func unchangeable(old, next *config.Config) []string {
 	say("pidfile", old.Process.Pidfile, next.Process.Pidfile)
 	say("logto", old.Log.File, next.Log.File)
 	return texts
-}
-
-// snapshotOf checks a configuration against the machine and binds its sockets; those bound already are used again.
-func (p *parent) snapshotOf(cfg *config.Config) (*snapshot, error) {
-	spec, err := specOf(cfg, p.who)
-	if err != nil {
-		return nil, err
-	}
-	if cfg.Sockets.BindInJail {
-		return nil, errors.New("cannot bind in the jail: bind-in-jail is not supported yet (leave it out: the parent binds, and the jail inherits)")
-	}
-	if spec.Root.Kind == jail.RootDir {
-		if st, err := os.Stat(spec.Root.Path); err != nil {
-			return nil, fmt.Errorf("cannot use rootfs %s: %w", spec.Root.Path, err)
-		} else if !st.IsDir() {
-			return nil, fmt.Errorf("cannot use rootfs %s: not a directory", spec.Root.Path)
-		}
-	}
-	snap := &snapshot{cfg: cfg, spec: spec, uid: -1, gid: -1}
-	if p.who.euid == 0 && (spec.Creds.UID != "" || spec.Creds.GID != "") {
-		snap.uid, snap.gid, err = jail.LookupIDs(rootOf(&spec), spec.Creds)
-		if err != nil && spec.PivotRoot == nil {
-			return nil, err
-		} else if err != nil {
-			snap.uid, snap.gid = -1, -1 // names of a root that the hooks have yet to make: the master looks them up there
-		}
-	}
-	dir := spec.Chdir
-	if rootOf(&spec) == "" && dir == "" {
-		dir = p.who.dir
-	} else if dir == "" {
-		dir = "/"
-	}
-	env, err := envOf(cfg, &spec, dir)
-	if err != nil {
-		return nil, err
-	}
-	snap.dir, snap.env = dir, env
-	for i := range cfg.Sockets.List {
-		s := &cfg.Sockets.List[i]
-		own := *env
-		own.tuning = env.tuning.of(s, &cfg.Sockets)
-		l, err := p.listen(s, &own)
-		if err != nil {
-			return nil, fmt.Errorf("%v: %w", s.Pos, err)
-		}
-		snap.uses = append(snap.uses, l)
-	}
-	return snap, nil
-}
-
-// rootOf is the directory that the jail's paths and names are below, "" for the host's own root.
-func rootOf(spec *jail.Spec) string {
-	if spec.Root.Kind == jail.RootDir {
-		return spec.Root.Path
-	}
-	return spec.Chroot
-}
-
-// startup is how long a start waits for what the jail of a parent that was killed a moment ago still holds: addresses, an interface.
-const startup = time.Second
-
-// patience is none once something serves: then nothing may hold the owner up.
-func (p *parent) patience() time.Duration {
-	if p.plan.served {
-		return 0
-	}
-	return startup
-}
-
-// listen finds the socket among those that are bound, or binds it.
-func (p *parent) listen(s *config.Socket, env *socketEnv) (*listener, error) {
-	key := socketKey(s.Addr, env)
-	for i, l := range p.sockets {
-		if l.key == key {
-			if err := l.retune(env); err != nil {
-				return nil, err
-			}
-			p.log.Info().Msgf("uwsgi socket %d inherited %s fd %d", i, l.name, l.fd())
-			return l, nil
-		}
-	}
-	l, err := bind(s.Addr, env)
-	for deadline := time.Now().Add(p.patience()); errors.Is(err, unix.EADDRINUSE) && time.Now().Before(deadline); l, err = bind(s.Addr, env) {
-		time.Sleep(10 * time.Millisecond)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if s.Front {
-		p.log.Info().Msgf("uWSGI http bound on %s fd %d", s.Addr, l.fd())
-	} else {
-		p.log.Info().Msgf("uwsgi socket %d bound to %s fd %d", len(p.sockets), l.name, l.fd())
-	}
-	p.sockets = append(p.sockets, l)
-	return l, nil
 }

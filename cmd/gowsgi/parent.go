@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,6 +65,14 @@ func serve(cfg *config.Config, options config.Options, env []string, stdout, std
 		}
 	}
 	warn(cfg)
+	activated := reload.Activated(os.Getenv)
+	if len(activated) > 0 {
+		log.Info().Msg("- SystemD socket activation detected -") // uWSGI's words
+	}
+	if err := reload.Adopt(cfg, activated); err != nil {
+		log.Error().Msg(err.Error())
+		return verdict.Init
+	}
 	if len(cfg.Sockets.List) == 0 {
 		log.Error().Msg("The -s/--socket option is missing and stdin is not a socket. (give one of socket, http-socket, http11-socket)")
 		return verdict.Init
@@ -74,12 +83,13 @@ func serve(cfg *config.Config, options config.Options, env []string, stdout, std
 		Config: cfg,
 		Load: func() (*config.Config, error) {
 			next, err := loadAgain(options)
-			if err == nil {
-				warn(next)
+			if err != nil {
+				return nil, err
 			}
-			return next, err
+			warn(next)
+			return next, reload.Adopt(next, activated)
 		},
-		Payload: payload(env, terminal),
+		Payload: payload(withoutService(env), terminal),
 		Log:     log, Logs: hub, Version: version,
 	})
 }
@@ -92,6 +102,14 @@ func loadAgain(options config.Options) (cfg *config.Config, err error) {
 		}
 	}()
 	return config.Load(options)
+}
+
+// withoutService is the environment without what a service manager means for its own child.
+func withoutService(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return slices.Contains(reload.ServiceEnv, name)
+	})
 }
 
 // printProblems writes each problem of a configuration on a line of its own.

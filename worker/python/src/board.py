@@ -7,6 +7,7 @@ from struct import pack_into, unpack_from
 HEADER = 4096
 MASTER = 256  # bytes of the master's area in a slot
 CORE = 256
+PAUSED = 64  # in the header: workers take no connection
 
 # Fields of the master's area.
 STATE, PID, SPAWNS, LAST_SPAWN, RSS, VSZ, SIGNALS, AT_SPAWN = 4, 8, 12, 16, 32, 40, 48, 56
