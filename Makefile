@@ -16,7 +16,7 @@ NORACE := ./jail ./worker/python/...
 
 PYTHON_FILES = $(shell find worker integration demo -name '*.py' -not -path '*/testdata/*' 2>/dev/null)
 
-.PHONY: build test lint fmt fuzz bench bench-jail demo setup clean
+.PHONY: build test lint fmt fuzz chaos bench bench-jail demo setup clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BINARY) ./cmd/gowsgi
@@ -41,6 +41,11 @@ lint: setup
 
 fmt:
 	gofmt -w $$(git ls-files -co --exclude-standard '*.go')
+
+# Kills and reloads at random under load; make test does it for half a minute. CHAOS_SEED repeats a run's choices.
+CHAOS_SECONDS ?= 600
+chaos: setup build
+	@CGO_ENABLED=0 CHAOS_SECONDS=$(CHAOS_SECONDS) $(GO) test -v -count 1 -timeout $$(( $(CHAOS_SECONDS) + 300 ))s ./integration/chaos
 
 # Each fuzz target for FUZZTIME; go test takes one target at a time.
 FUZZTIME ?= 10s

@@ -29,9 +29,6 @@ type Config struct {
 	Log       Log       `json:"log"`
 	Stats     Stats     `json:"stats"`
 	Reload    Reload    `json:"reload"`
-	Daemons   Daemons   `json:"daemons"`
-	Crons     Crons     `json:"crons"`
-	Alarms    Alarms    `json:"alarms"`
 	Aside
 
 	Entries  []Entry      `json:"entries"`            // every setting after expansion, in order
@@ -150,11 +147,11 @@ func defaults() *Config {
 		Protocol: Protocol{BufferSize: 4096},
 		Stats:    defaultStats(),
 		Cheaper:  defaultCheaper(),
-		Daemons:  Daemons{Mercy: defaultDaemonMercy},
-		Crons:    Crons{Mercy: -1},
 		Worker:   Worker{CheckSeconds: 1, ForkDelay: 2},
-		Alarms:   defaultAlarms(),
-		Aside:    Aside{Mules: Mules{ReloadMercy: 60}, Spooler: Spooler{Processes: 1, Frequency: 30}},
+		Aside: Aside{
+			Daemons: Daemons{Mercy: defaultDaemonMercy}, Crons: Crons{Mercy: -1}, Alarms: defaultAlarms(),
+			Mules: Mules{ReloadMercy: 60}, Spooler: Spooler{Processes: 1, Frequency: 30},
+		},
 	}
 }
 

@@ -45,6 +45,7 @@ func TestReferenceCommandLine(t *testing.T) {
 	}
 	want := defaults()
 	want.Sockets.List = []Socket{{Addr: "127.0.0.1:3031", Proto: "uwsgi"}}
+	want.Sockets.Default = "uwsgi"
 	want.Process.Chdir, want.Process.Processes = "/home/uwsgi/uwsgi", 4
 	want.Security.UID, want.Security.GID = "uwsgi", "uwsgi"
 	want.Python.Module = "uwsgicc"

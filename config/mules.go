@@ -12,6 +12,9 @@ const MaxHelpers = 48
 
 // Aside is what the processes of the app do beside requests.
 type Aside struct {
+	Daemons Daemons `json:"daemons"`
+	Crons   Crons   `json:"crons"`
+	Alarms  Alarms  `json:"alarms"`
 	Mules   Mules   `json:"mules"`
 	Spooler Spooler `json:"spooler"`
 	Signals Signals `json:"signals"`

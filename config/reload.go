@@ -8,6 +8,8 @@ type Reload struct {
 	TouchWorkers []string `json:"touch_workers,omitempty"` // all workers get the new code
 	TouchChain   []string `json:"touch_chain,omitempty"`   // one worker after the other gets it
 	Fifos        []string `json:"fifos,omitempty"`         // master fifos; the first is listened to until a digit chooses another
+	Health       string   `json:"health,omitempty"`        // address of the probes; "" = none
+	StopDelay    int      `json:"stop_delay,omitempty"`    // seconds
 }
 
 func (r *Reload) options() []option {
@@ -16,6 +18,8 @@ func (r *Reload) options() []option {
 		{"touch-reload", "reload when this file changes, appears or goes; repeatable", words(&r.Touch)},
 		{"touch-workers-reload", "give all workers the new code, in the same jail, when this file changes, appears or goes; repeatable", words(&r.TouchWorkers)},
 		{"touch-chain-reload", "give one worker after the other the new code, in the same jail, when this file changes, appears or goes; repeatable", words(&r.TouchChain)},
+		{"health", "answer an orchestrator's probes here with HTTP: /live, /ready, /drain", listenWord(&r.Health)},
+		{"stop-delay", "seconds to serve on after a graceful stop is asked for, while /ready of health says no", number(&r.StopDelay, 0, maxSeconds)},
 		{"master-fifo", "listen to commands of one letter on this fifo; repeatable, digits choose", words(&r.Fifos)},
 	}
 }

@@ -76,6 +76,7 @@ func (l *loader) finishSockets(c *Config, protocol string) {
 	if protocol == "" {
 		protocol = ProtoUWSGI
 	}
+	s.Default = protocol
 	used := map[int]bool{}
 	for i := range s.List {
 		k := &s.List[i]

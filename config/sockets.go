@@ -13,6 +13,7 @@ type Sockets struct {
 	Chown         string   `json:"chown,omitempty"` // user[:group] of unix sockets, "" = leave it
 	Listen        int      `json:"listen"`          // length of the listen queue; 0 = the system's maximum (net.core.somaxconn)
 	Timeout       int      `json:"timeout"`         // seconds a client may stay silent within a request
+	Default       string   `json:"default"`         // protocol of sockets that do not say theirs
 	ReusePort     bool     `json:"reuse_port,omitempty"`
 	NoDeferAccept bool     `json:"no_defer_accept,omitempty"` // true: no TCP_DEFER_ACCEPT (tcp(7)) on the sockets
 	BindInJail    bool     `json:"bind_in_jail,omitempty"`    // the master binds in the jail, not the parent outside

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+	"time"
 )
 
 // MessageType is the kind of a frame on the control socket.
@@ -31,9 +32,17 @@ const (
 	MsgScale         MessageType = "scale"
 	MsgAlone         MessageType = "alone"
 	MsgAlarm         MessageType = "alarm"
+	MsgPause         MessageType = "pause"
+	MsgPing          MessageType = "ping"
+	MsgPong          MessageType = "pong"
 )
 
-var messageTypes = []MessageType{MsgBoot, MsgStepFailed, MsgEntered, MsgReady, MsgAppFailed, MsgAsked, MsgNote, MsgLeave, MsgReloadWorkers, MsgScale, MsgAlone, MsgAlarm}
+var messageTypes = []MessageType{
+	MsgBoot, MsgStepFailed, MsgEntered, MsgReady, MsgAppFailed, MsgAsked, MsgNote, MsgLeave,
+	MsgReloadWorkers, MsgScale,
+	MsgAlone, MsgAlarm,
+	MsgPause, MsgPing, MsgPong,
+}
 
 // Events of a note that the parent acts on.
 const (
@@ -49,6 +58,7 @@ const (
 	AskStop         Action = "stop"
 	AskBrutalStop   Action = "brutal-stop"
 	AskBrutalReload Action = "brutal-reload"
+	AskPause        Action = "pause"
 )
 
 // Message is one frame. Which fields it has depends on its type.
@@ -82,6 +92,7 @@ type Message struct {
 
 	Brutal  bool  `json:"brutal,omitempty"`   // leave, reload_workers
 	MercyMS int64 `json:"mercy_ms,omitempty"` // leave: milliseconds
+	On      bool  `json:"on,omitempty"`       // pause: take no connection; without it, take them again
 }
 
 // The longest frames, in bytes without the length before them.
@@ -110,6 +121,15 @@ func newConn(file *os.File, expectBoot bool) *Conn {
 
 // Close closes the socket; a Recv that waits returns os.ErrClosed.
 func (c *Conn) Close() error { return c.file.Close() }
+
+// SendSoon is Send for a side that must not wait: a peer that does not read for so long has broken the stream, and the connection is of no use.
+func (c *Conn) SendSoon(m Message, patience time.Duration) error {
+	if err := c.file.SetWriteDeadline(time.Now().Add(patience)); err != nil {
+		return fmt.Errorf("cannot limit the time to send %s: %w", m.Type, err)
+	}
+	err := c.Send(m)
+	return errors.Join(err, c.file.SetWriteDeadline(time.Time{}))
+}
 
 // Send writes one frame whole.
 func (c *Conn) Send(m Message) error {

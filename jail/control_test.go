@@ -31,6 +31,7 @@ func TestConnCarriesMessages(t *testing.T) {
 	sent := []Message{
 		{Type: MsgBoot, Generation: 3, Spec: &Spec{Hostname: "h", Umask: &umask, Namespaces: []Namespace{NSPID}}, Payload: json.RawMessage(`{"a":1}`)},
 		{Type: MsgLeave, Brutal: true, MercyMS: 60000},
+		{Type: MsgPause, On: true},
 		{Type: MsgNote, Event: "died", Slot: 2, PID: 17, Cause: "harakiri"},
 	}
 	go func() {

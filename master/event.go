@@ -45,6 +45,10 @@ type (
 	Leave struct{ Brutal bool }
 	// Renew is the parent's order to replace the workers by ones with the code as it is now, one after the other or all at once.
 	Renew struct{ Chain, Brutal bool }
+	// Ping is the parent's question whether this goroutine turns.
+	Ping struct{}
+	// Pause is the parent's order to take no connection, or to take them again.
+	Pause struct{ On bool }
 	// Orphaned means that the parent is gone.
 	Orphaned struct{}
 	// Woke means that a deadline of the machine may have passed.
@@ -60,6 +64,8 @@ func (Exited) event()        {}
 func (Asked) event()         {}
 func (Leave) event()         {}
 func (Renew) event()         {}
+func (Pause) event()         {}
+func (Ping) event()          {}
 func (Orphaned) event()      {}
 func (Woke) event()          {}
 
@@ -87,6 +93,8 @@ type (
 		PID    int
 		Signal unix.Signal
 	}
+	// SetPaused tells all workers, those to come too, whether they take connections.
+	SetPaused struct{ On bool }
 	// Tell sends a frame to the parent.
 	Tell struct{ jail.Message }
 	// Log writes a line; uWSGI's words where it has some.
@@ -111,6 +119,7 @@ func (RunHooks) action()    {}
 func (QuitZygote) action()  {}
 func (DropZygote) action()  {}
 func (Kill) action()        {}
+func (SetPaused) action()   {}
 func (Tell) action()        {}
 func (Log) action()         {}
 func (Mark) action()        {}

@@ -125,7 +125,7 @@ func emptyPipe() (*os.File, error) {
 }
 
 func (l *loop) run() int {
-	signal.Notify(l.signals, unix.SIGCHLD, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM)
+	signal.Notify(l.signals, unix.SIGCHLD, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGTSTP)
 	// Not ignored: that would be inherited by what we start.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	go readControl(l.res.Conn, l.control)
@@ -201,6 +201,10 @@ func readControl(conn *jail.Conn, out chan<- Event) {
 			out <- Alone{Since: msg.At}
 		case jail.MsgAlarm:
 			out <- Alert{msg.Event, msg.Message}
+		case jail.MsgPause:
+			out <- Pause{On: msg.On}
+		case jail.MsgPing:
+			out <- Ping{}
 		}
 	}
 }
@@ -277,6 +281,8 @@ func (l *loop) do(act Action) {
 		if err := unix.Kill(act.PID, act.Signal); err != nil && !errors.Is(err, unix.ESRCH) {
 			l.warn(fmt.Errorf("cannot signal pid %d: %w", act.PID, err))
 		}
+	case SetPaused:
+		l.board.SetPaused(act.On)
 	case Tell:
 		l.warn(l.res.Conn.Send(act.Message))
 	case Log:

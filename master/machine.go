@@ -57,6 +57,7 @@ type machine struct {
 	announced bool // ready was told
 	failed    bool // app_failed was told
 	brutal    bool
+	paused    bool
 	leftAt    time.Time
 	jitter    func() float64 // from 0 to below 1
 }
@@ -98,6 +99,10 @@ func (m *machine) handle(ev Event, now time.Time) []Action {
 		return m.leave(ev.Brutal, now)
 	case Renew:
 		return m.renewAsked(ev, now)
+	case Ping:
+		return []Action{Tell{jail.Message{Type: jail.MsgPong}}}
+	case Pause:
+		return m.pause(ev.On)
 	case Orphaned:
 		m.phase = ended
 		return []Action{Log{Error, "The parent is gone: killing everything in here and leaving"}, Exit{verdict.Init}}

@@ -48,6 +48,8 @@ func words(acts []Action) string {
 			}
 		case WatchSockets:
 			out = append(out, "watch")
+		case SetPaused:
+			out = append(out, fmt.Sprintf("paused %v", a.On))
 		case Exit:
 			out = append(out, fmt.Sprintf("exit %d", a.Code))
 		}
@@ -115,6 +117,17 @@ func TestMachine(t *testing.T) {
 		"leave, the zygote does not": {steps: after(
 			step{ev: Leave{}, want: "quit, HUP 11, HUP 12"}, step{ev: exited(11, 17), want: "died reload"}, step{ev: exited(12, 17), want: "died reload"},
 			step{ev: Woke{}, wait: brutalMercy, want: "KILL 5"}, step{ev: killed(5, unix.SIGKILL), want: "exit 0"})},
+		"ping": {steps: after(step{ev: Ping{}, want: "tell pong"})},
+		"pause and resume": {steps: after(
+			step{ev: Pause{On: true}, want: "paused true, TSTP 11, TSTP 12"}, step{ev: Pause{On: true}},
+			step{ev: killed(11, unix.SIGKILL), wait: time.Minute, want: "died killed, fork 1/3"}, step{ev: forkedMsg(1, 3, 13)},
+			step{ev: readyMsg(1, 13, true), want: "TSTP 13"},
+			step{ev: Pause{}, want: "paused false, TSTP 13, TSTP 12"}, step{ev: Pause{}})},
+		"pause while loading": {steps: []step{
+			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{1, 5}}, {ev: Pause{On: true}, want: "paused true"},
+			{ev: loadedMsg(true), want: "post-app, master-start, fork 1/1, fork 2/2"}, {ev: forkedMsg(1, 1, 11)}, {ev: readyMsg(1, 11, true), want: "TSTP 11"}}},
+		"leave while paused": {steps: after(
+			step{ev: Pause{On: true}, want: "paused true, TSTP 11, TSTP 12"}, step{ev: Leave{}, want: "quit, HUP 11, HUP 12"}, step{ev: Pause{}})},
 		"leave brutally": {steps: after(
 			step{ev: Leave{Brutal: true}, want: "quit, INT 11, INT 12"}, step{ev: exited(5, 0)},
 			step{ev: exited(11, 30), want: "died stop"}, step{ev: exited(12, 30), want: "died stop, exit 0"})},

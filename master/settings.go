@@ -28,16 +28,21 @@ type Settings struct {
 	Resources     []jail.Limit   `json:"resources,omitempty"` // of the app's processes, beside those of the whole jail
 	Hooks         []hook.Hook    `json:"hooks,omitempty"`     // of the master's own phases, in order
 	Shell         []string       `json:"shell,omitempty"`     // that runs their commands
-	Daemons       []Daemon       `json:"daemons,omitempty"`
-	Crons         []Cron         `json:"crons,omitempty"`
-	Alarms        Alarms         `json:"alarms"`
-	CronMercy     time.Duration  `json:"cron_mercy,omitempty"` // that a running command has when the stack leaves
 	LogJSON       bool           `json:"log_json"`
 	LogTerminal   bool           `json:"log_terminal"`
 	LogPipes      int            `json:"log_pipes,omitempty"` // of workers, after the log channel, which comes after the listeners; 0 = neither
 	LogDate       string         `json:"log_date"`            // Go time layout before each line, "" = none
 
 	ForkDelaySeconds int `json:"fork_delay_seconds"` // first pause after a worker that died at once
+	Around
+}
+
+// Around is what runs beside the workers, executed by the master.
+type Around struct {
+	Daemons   []Daemon      `json:"daemons,omitempty"`
+	Crons     []Cron        `json:"crons,omitempty"`
+	CronMercy time.Duration `json:"cron_mercy,omitempty"` // that a running command has when the stack leaves
+	Alarms    Alarms        `json:"alarms"`
 }
 
 // mercy is how long a worker may take to finish its request before it is killed.

@@ -100,7 +100,7 @@ func (m *machine) workerReady(msg worker.Message, now time.Time) []Action {
 		return nil // of a worker that was told to leave meanwhile, or a claim that is not true
 	}
 	s.to(slotRunning)
-	acts := []Action{Mark{Slot: s.id, What: MarkRunning}}
+	acts := append([]Action{Mark{Slot: s.id, What: MarkRunning}}, m.lookAtPause(s)...)
 	if !msg.OK && m.set.Conf.LazyApps {
 		acts = append(acts, m.tellFailed(fmt.Sprintf("worker %d could not import the application", s.id))...)
 		acts = append(acts, m.stopChain(s)...)

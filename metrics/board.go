@@ -35,6 +35,7 @@ const (
 	hdrMasterSize = 24
 	hdrRows       = 28
 	hdrGeneration = 32
+	hdrPaused     = 64 // u32, written by the master: 1 = workers take no connection
 )
 
 // Board is one generation's scoreboard, mapped shared. Its dimensions are fixed when it is made or opened and kept

@@ -196,6 +196,18 @@ func (b *Board) Requests(slot int) uint64 {
 	return sum
 }
 
+// SetPaused tells the workers, which look at it when they are signalled and when they start.
+func (b *Board) SetPaused(on bool) {
+	if b.mem == nil {
+		return
+	}
+	var v uint32
+	if on {
+		v = 1
+	}
+	b.store32(hdrPaused, v)
+}
+
 // SetState records the state of a slot.
 func (b *Board) SetState(slot int, s State) {
 	if off, ok := b.masterOff(slot); ok {

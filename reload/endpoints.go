@@ -41,7 +41,7 @@ func (p *parent) publish() {
 			info.CWD = p.who.dir
 		}
 	}
-	if g := p.gens[p.plan.last]; g != nil && g.proc != nil {
+	if g := p.currentGeneration(); g != nil && g.proc != nil {
 		info.PID = g.proc.PID
 		if slices.Contains(g.snap.spec.Namespaces, jail.NSPID) {
 			info.PID = 1 // as everything in the jail knows it, and as uWSGI shows it
@@ -79,8 +79,8 @@ func (p *parent) show() {
 		return
 	}
 	p.warn(p.status.write(Status{
-		Version: p.setup.Version, Stage: p.plan.stage.String(), Asked: p.plan.asked, Settled: p.settled.ticket, Failed: p.settled.failed,
-		Cause: p.settled.text, Leaving: p.plan.leaving, Old: len(p.plan.old),
+		Version: p.setup.Version, Stage: p.plan.stage.String(), Asked: p.plan.asked, Settled: p.status.settled.ticket, Failed: p.status.settled.failed,
+		Cause: p.status.settled.text, Leaving: p.plan.leaving, Old: len(p.plan.old), Paused: p.plan.paused,
 	}))
 }
 
@@ -167,6 +167,9 @@ func (p *parent) openEndpoints() error {
 	}
 	p.keepMetrics()
 	p.startPushing()
+	if err := p.openHealth(); err != nil {
+		return err
+	}
 	return p.openSetns(cfg)
 }
 

@@ -38,6 +38,7 @@ var letters = map[byte]letter{
 	'W': {action: verdict.BrutalReloadWorkers},
 	'q': {action: verdict.Stop},
 	'Q': {action: verdict.BrutalStop},
+	'p': {action: verdict.Pause},
 	's': {own: writeStats},
 	'P': {own: writePidfiles},
 	'+': {frame: jail.Message{Type: jail.MsgScale, Delta: 1}},
@@ -46,7 +47,15 @@ var letters = map[byte]letter{
 }
 
 // laterLetters are uWSGI's other letters: known, and not done yet.
-const laterLetters = "BEflLpS"
+const laterLetters = "lL"
+
+// neverLetters are those that ask for what is not there, with the reason.
+var neverLetters = map[byte]string{
+	'B': "there is no Emperor",
+	'E': "there is no Emperor",
+	'f': "a parent never runs twice",
+	'S': "there are no subscriptions",
+}
 
 // fifos are the configured ones, of which one is listened to.
 type fifos struct {
@@ -207,6 +216,8 @@ func (p *parent) fifoSaid(in fifoByte) {
 		if g := p.plan.current; g != nil && p.gens[g.id] != nil {
 			p.gens[g.id].send(l.frame, p.log)
 		}
+	case neverLetters[in.b] != "":
+		p.log.Warn().Msgf("The fifo letter %q does nothing: %s", in.b, neverLetters[in.b])
 	case isLater(in.b):
 		p.log.Warn().Msgf("The fifo letter %q is not supported yet", in.b)
 	}

@@ -17,12 +17,18 @@ func TestLetters(t *testing.T) {
 	const uwsgi = "+-BCcEfLlPpqQrRsSwW"
 	for _, b := range []byte(uwsgi) {
 		_, done := letters[b]
-		if done == isLater(b) {
-			t.Errorf("letter %q: done %v, later %v", b, done, isLater(b))
+		ways := 0
+		for _, way := range []bool{done, isLater(b), neverLetters[b] != ""} {
+			if way {
+				ways++
+			}
+		}
+		if ways != 1 {
+			t.Errorf("letter %q: done %v, later %v, never %q", b, done, isLater(b), neverLetters[b])
 		}
 	}
-	if len(letters)+len(laterLetters) != len(uwsgi) {
-		t.Errorf("%d letters are known, uWSGI has %d", len(letters)+len(laterLetters), len(uwsgi))
+	if n := len(letters) + len(laterLetters) + len(neverLetters); n != len(uwsgi) {
+		t.Errorf("%d letters are known, uWSGI has %d", n, len(uwsgi))
 	}
 	for b, want := range map[byte]verdict.Action{'r': verdict.ReloadAll, 'R': verdict.BrutalReload, 'q': verdict.Stop, 'Q': verdict.BrutalStop} {
 		if letters[b].action != want {

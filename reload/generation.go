@@ -113,13 +113,37 @@ func (g *generation) leave(brutal bool, log zerolog.Logger) {
 	g.send(jail.Message{Type: jail.MsgLeave, Brutal: brutal, MercyMS: mercy.Milliseconds()}, log)
 }
 
+// send does not wait for a master that does not read: whoever may write to the fifo could otherwise hold the parent.
 func (g *generation) send(msg jail.Message, log zerolog.Logger) {
 	if g.proc == nil || g.silent {
 		return
 	}
-	if err := g.proc.Conn.Send(msg); err != nil {
+	err := g.proc.Conn.SendSoon(msg, sendPatience)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		log.Error().Msgf("The master of generation %d does not read: killing it", g.id)
+		g.proc.Kill()
+	} else if err != nil {
 		log.Warn().Msg(err.Error())
 	}
+}
+
+// sendPatience is how long a master may leave its socket full.
+const sendPatience = 200 * time.Millisecond
+
+// echo tells one SIGTSTP of a terminal, which goes to parent and master alike, from two.
+type echo struct {
+	at     time.Time
+	inside bool
+}
+
+// heard reports whether the same wish came from the other side just before.
+func (e *echo) heard(inside bool, now time.Time) bool {
+	if e.inside != inside && now.Sub(e.at) < time.Second/2 {
+		e.at = time.Time{}
+		return true
+	}
+	e.at, e.inside = now, inside
+	return false
 }
 
 // received takes one frame. The jail is not trusted: what it says can end its own generation, nothing else.
@@ -157,6 +181,8 @@ func (p *parent) received(f frame) {
 		p.dropSockets()
 	case jail.MsgAsked:
 		p.askedInside(verdict.Action(f.msg.Action))
+	case jail.MsgPong:
+		p.answered(g)
 	case jail.MsgNote:
 		p.noted(g, f.msg)
 	default:
@@ -181,6 +207,9 @@ func (p *parent) noted(g *generation, m jail.Message) {
 func (p *parent) askedInside(a verdict.Action) {
 	if !a.Valid() {
 		p.log.Warn().Msgf("Ignoring an unknown wish from the jail: %.40q", a)
+		return
+	}
+	if a == verdict.Pause && p.echo.heard(true, time.Now()) {
 		return
 	}
 	p.log.Info().Msgf("Asked from inside the jail: %s", a)
@@ -257,7 +286,7 @@ func (p *parent) dropSockets() {
 
 func (p *parent) count(act actCount) {
 	now := time.Now()
-	p.settled = act
+	p.status.settled = act
 	if act.failed == "" {
 		p.info.Reloads.Succeeded(now)
 		return

@@ -1,7 +1,6 @@
 package reload
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -63,26 +62,27 @@ type parent struct {
 	shared    shared
 	pushing   pushing
 	metrics   collecting
-	pidfiles  []*pidfile
-	locks     []*os.File  // held open
-	lease     *jail.Lease // ids of user namespaces
-	touched   []*touched
-	fifos     fifos
-	status    *statusPage
-	settled   actCount // how the last reload ended
-	code      int
-	done      bool
+	held
+	outlook
+	code int
+	done bool
 }
 
-// snapshot is a configuration that was read, checked and whose sockets are bound.
-type snapshot struct {
-	cfg  *config.Config
-	spec jail.Spec
-	uses []*listener // by socket of the configuration
-	dir  string      // for relative paths, as the jail sees it
-	env  *socketEnv
-	uid  int // of the app on this machine, -1 = the parent's own
-	gid  int
+// held is what the parent has taken for itself and gives back at its end.
+type held struct {
+	pidfiles []*pidfile
+	locks    []*os.File  // held open
+	lease    *jail.Lease // ids of user namespaces
+	touched  []*touched
+	fifos    fifos
+}
+
+// outlook is how those who supervise the parent see it.
+type outlook struct {
+	status *statusPage
+	echo   echo
+	notify notifier
+	health health
 }
 
 // Run is the parent's whole life. It returns the exit code.
@@ -97,10 +97,13 @@ func Run(setup Setup) int {
 		who:    who{euid: os.Geteuid(), egid: os.Getegid(), dir: dir},
 		gens:   map[uint64]*generation{},
 		frames: make(chan frame, 16), logHits: make(chan logHit, logHits),
-		fifos: fifos{said: make(chan fifoByte)},
+		held:    held{fifos: fifos{said: make(chan fifoByte)}},
+		outlook: outlook{health: health{calls: make(chan func())}, notify: newNotifier(os.Getenv)},
 	}
 	p.plan.mercy = p.mercy
 	p.plan.exitOnReload = func() bool { return p.newest.cfg.Process.ExitOnReload }
+	p.plan.stopDelay = func() time.Duration { return time.Duration(p.newest.cfg.Reload.StopDelay) * time.Second }
+	forgetService()
 	defer p.cleanUp()
 	if err := p.prepare(); err != nil {
 		p.log.Error().Msg(err.Error())
@@ -154,7 +157,7 @@ func (p *parent) loop() int {
 	signal.Notify(children, unix.SIGCHLD)
 	defer signal.Stop(children)
 	signals := make(chan os.Signal, 64)
-	signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM)
+	signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGTSTP)
 	// The default action of these would end the process, and an ignored one would be inherited by the app.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM)
 	defer signal.Stop(signals)
@@ -176,6 +179,10 @@ func (p *parent) loop() int {
 			p.logHit(h)
 		case b := <-p.fifos.said:
 			p.fifoSaid(b)
+		case call := <-p.health.calls:
+			call()
+		case <-p.notify.beat:
+			p.alive()
 		case <-look.C:
 			p.lookAtFiles()
 			p.lookAtQueues()
@@ -208,6 +215,9 @@ func (p *parent) signalled(sig syscall.Signal) {
 	if a == verdict.Stop || a == verdict.BrutalStop {
 		p.log.Info().Msg("SIGINT/SIGTERM received...killing workers...")
 	}
+	if a == verdict.Pause && p.echo.heard(false, time.Now()) {
+		return
+	}
 	p.feed(evAsked{a})
 }
 
@@ -234,6 +244,7 @@ func (p *parent) feed(ev event) {
 }
 
 func (p *parent) do(act action) {
+	p.announce(act)
 	switch act := act.(type) {
 	case actLoad:
 		p.pending = append(p.pending, p.reloadConfig())
@@ -248,6 +259,10 @@ func (p *parent) do(act action) {
 	case actRenew:
 		if g := p.gens[act.gen]; g != nil {
 			g.send(jail.Message{Type: jail.MsgReloadWorkers, Chain: act.chain, Brutal: act.brutal}, p.log)
+		}
+	case actPause:
+		if g := p.gens[act.gen]; g != nil {
+			g.send(jail.Message{Type: jail.MsgPause, On: act.on}, p.log)
 		}
 	case actKill:
 		if g := p.gens[act.gen]; g != nil && g.proc != nil {
@@ -321,62 +336,4 @@ func unchangeable(old, next *config.Config) []string {
 	say("flock", lockNames(old), lockNames(next))
 	say("logto", old.Log.File, next.Log.File)
 	return texts
-}
-
-// snapshotOf checks a configuration against the machine and binds its sockets; those bound already are used again.
-func (p *parent) snapshotOf(cfg *config.Config) (*snapshot, error) {
-	spec, err := specOf(cfg, p.who)
-	if err != nil {
-		return nil, err
-	}
-	if err := p.giveIDs(&spec); err != nil {
-		return nil, err
-	}
-	if err := checkMetrics(cfg); err != nil {
-		return nil, err
-	}
-	if cfg.Sockets.BindInJail {
-		return nil, errors.New("cannot bind in the jail: bind-in-jail is not supported yet (leave it out: the parent binds, and the jail inherits)")
-	}
-	if spec.Root.Kind == jail.RootDir {
-		if st, err := os.Stat(spec.Root.Path); err != nil {
-			return nil, fmt.Errorf("cannot use rootfs %s: %w", spec.Root.Path, err)
-		} else if !st.IsDir() {
-			return nil, fmt.Errorf("cannot use rootfs %s: not a directory", spec.Root.Path)
-		}
-	}
-	snap := &snapshot{cfg: cfg, spec: spec, uid: -1, gid: -1}
-	if p.who.euid == 0 && (spec.Creds.UID != "" || spec.Creds.GID != "") {
-		snap.uid, snap.gid, err = jail.LookupIDs(rootOf(&spec), spec.Creds)
-		if err != nil && spec.PivotRoot == nil {
-			return nil, err
-		} else if err != nil {
-			snap.uid, snap.gid = -1, -1 // names of a root that the hooks have yet to make: the master looks them up there
-		}
-	}
-	if spec.UIDMap != nil { // sockets are the host's, and so are their owners
-		snap.uid, snap.gid = jail.ToOutside(spec.UIDMap, snap.uid), jail.ToOutside(spec.GIDMap, snap.gid)
-	}
-	dir := spec.Chdir
-	if rootOf(&spec) == "" && dir == "" {
-		dir = p.who.dir
-	} else if dir == "" {
-		dir = "/"
-	}
-	env, err := envOf(cfg, &spec, dir)
-	if err != nil {
-		return nil, err
-	}
-	snap.dir, snap.env = dir, env
-	for i := range cfg.Sockets.List {
-		s := &cfg.Sockets.List[i]
-		own := *env
-		own.tuning = env.tuning.of(s, &cfg.Sockets)
-		l, err := p.listen(s, &own)
-		if err != nil {
-			return nil, fmt.Errorf("%v: %w", s.Pos, err)
-		}
-		snap.uses = append(snap.uses, l)
-	}
-	return snap, nil
 }

@@ -69,24 +69,31 @@ type (
 		text   string
 		ticket uint64 // the newest wish that this was the answer to
 	}
-	actServing struct{} // the first generation is ready
-	actLog     struct {
+	actPause struct {
+		gen uint64
+		on  bool
+	}
+	actServing  struct{} // the first generation is ready
+	actStopping struct{} // the end has begun, at once or after stop-delay
+	actLog      struct {
 		bad  bool
 		text string
 	}
 	actExit struct{ code int }
 )
 
-func (actLoad) action()    {}
-func (actStart) action()   {}
-func (actLeave) action()   {}
-func (actRenew) action()   {}
-func (actKill) action()    {}
-func (actRevert) action()  {}
-func (actCount) action()   {}
-func (actServing) action() {}
-func (actLog) action()     {}
-func (actExit) action()    {}
+func (actLoad) action()     {}
+func (actStart) action()    {}
+func (actLeave) action()    {}
+func (actRenew) action()    {}
+func (actKill) action()     {}
+func (actRevert) action()   {}
+func (actCount) action()    {}
+func (actPause) action()    {}
+func (actServing) action()  {}
+func (actStopping) action() {}
+func (actLog) action()      {}
+func (actExit) action()     {}
 
 // stage is where the parent stands.
 type stage uint8
@@ -130,6 +137,8 @@ type gen struct {
 type plan struct {
 	mercy        func() time.Duration // worker-reload-mercy of the newest configuration
 	exitOnReload func() bool
+	stopDelay    func() time.Duration // how long to serve on after a graceful stop was asked for; nil = not at all
+	stopAt       time.Time            // when it is over
 	stage        stage
 	last         uint64 // id of the newest generation
 	current      *gen
@@ -142,6 +151,7 @@ type plan struct {
 	reloading    bool   // the generation that starts does so for a reload
 	served       bool   // some generation has been ready
 	brutal       bool   // stopping
+	paused       bool   // the current generation takes no connection
 	code         int
 	pauses       int
 	resumeAt     time.Time
@@ -175,18 +185,20 @@ func (p *plan) handle(ev event, now time.Time) []action {
 func (p *plan) start(now time.Time) []action {
 	p.last++
 	p.current = &gen{id: p.last, started: now}
-	p.stage = starting
+	p.stage, p.paused = starting, false
 	return []action{actStart{p.last}}
 }
 
 func (p *plan) wish(a verdict.Action, now time.Time) []action {
 	switch a {
 	case verdict.Stop, verdict.BrutalStop:
-		return p.stop(a == verdict.BrutalStop, now)
+		return p.stopSoon(a == verdict.BrutalStop, now)
 	case verdict.ReloadAll, verdict.BrutalReload:
 		return p.reload(a == verdict.BrutalReload, now)
 	case verdict.ReloadWorkers, verdict.BrutalReloadWorkers, verdict.ChainReload:
 		return p.renew(a)
+	case verdict.Pause:
+		return p.togglePause()
 	}
 	return nil
 }
@@ -204,11 +216,24 @@ func (p *plan) renew(a verdict.Action) []action {
 	return acts
 }
 
+// togglePause is a switch, as in uWSGI. A stack that is built later, by a reload or after a crash, takes connections.
+func (p *plan) togglePause() []action {
+	if p.current == nil || p.stage == draining || p.stage == stopping {
+		return []action{actLog{bad: true, text: fmt.Sprintf("cannot pause: no stack serves (%v)", p.stage)}}
+	}
+	p.paused = !p.paused
+	text := "*** workers take connections again ***"
+	if p.paused {
+		text = "*** PAUSE (press start to resume, if you do not have a joypad send SIGTSTP) ***"
+	}
+	return []action{actLog{text: text}, actPause{p.current.id, p.paused}}
+}
+
 // reload asked for: while a stack is being built or torn down it is remembered, so that what changed since is picked up
 // and reloads that come faster than the app starts cannot keep it from ever starting. An app that hangs while it is
 // imported must not make the reload wait for ever: see woke.
 func (p *plan) reload(brutal bool, now time.Time) []action {
-	if p.stage == stopping {
+	if p.stage == stopping || !p.stopAt.IsZero() {
 		return nil
 	}
 	p.asked++
@@ -325,7 +350,7 @@ func (p *plan) ready(id uint64, now time.Time) []action {
 	case p.next != nil && p.next.id == id:
 		acts = append(acts, p.leave(p.current, false, now)...)
 		p.old = append(p.old, p.current)
-		p.current, p.next = p.next, nil
+		p.current, p.next, p.paused = p.next, nil, false
 	case p.current != nil && p.current.id == id && p.stage == starting:
 	default:
 		return nil

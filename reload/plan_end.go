@@ -39,7 +39,7 @@ func (p *plan) lost(v verdict.Verdict, now time.Time) []action {
 		why = g.failure
 	}
 	if p.next != nil { // the one being built beside it takes its place
-		p.current, p.next = p.next, nil
+		p.current, p.next, p.paused = p.next, nil, false
 		p.current.deadline = time.Time{}
 		p.stage, p.reloading = starting, true
 		return []action{actLog{bad: true, text: "The stack ended while its successor was being built: " + why}}
@@ -81,6 +81,19 @@ func (p *plan) pause(g *gen, now time.Time) time.Duration {
 	return min(d, maxPause)
 }
 
+// stopSoon: a graceful stop may have to wait until no more requests are sent our way; asked again it does not wait.
+func (p *plan) stopSoon(brutal bool, now time.Time) []action {
+	if brutal || p.stopDelay == nil || !p.stopAt.IsZero() || p.stage == stopping || p.current == nil {
+		return p.stop(brutal, now)
+	}
+	delay := p.stopDelay()
+	if delay <= 0 {
+		return p.stop(false, now)
+	}
+	p.stopAt = now.Add(delay)
+	return []action{actStopping{}, actLog{text: fmt.Sprintf("Stopping in %v (stop-delay), serving until then", delay)}}
+}
+
 // stop: everything leaves. Asked again it is brutal, and a third time it kills.
 func (p *plan) stop(brutal bool, now time.Time) []action {
 	again := p.stage == stopping
@@ -88,7 +101,7 @@ func (p *plan) stop(brutal bool, now time.Time) []action {
 	kill := again && p.brutal
 	p.stage = stopping
 	p.brutal = harder
-	var acts []action
+	acts := []action{actStopping{}}
 	if p.next != nil {
 		acts = append(acts, actKill{p.next.id})
 		p.old = append(p.old, p.next)
@@ -132,6 +145,9 @@ func (p *plan) woke(now time.Time) []action {
 	if p.stage == starting && p.again && now.Sub(p.current.started) >= startPatience {
 		acts = append(acts, p.followUp()...)
 	}
+	if !p.stopAt.IsZero() && p.stage != stopping && !p.stopAt.After(now) {
+		return append(acts, p.stop(false, now)...)
+	}
 	if p.stage == waiting && !p.resumeAt.After(now) {
 		acts = append(acts, p.start(now)...)
 	}
@@ -150,6 +166,9 @@ func (p *plan) nextWake() time.Time {
 		if g != nil {
 			consider(g.deadline)
 		}
+	}
+	if p.stage != stopping {
+		consider(p.stopAt)
 	}
 	if p.stage == waiting {
 		consider(p.resumeAt)

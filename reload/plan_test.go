@@ -28,6 +28,8 @@ func words(acts []action) string {
 			}
 		case actRenew:
 			out = append(out, fmt.Sprintf("renew %d %v %v", a.gen, a.chain, a.brutal))
+		case actPause:
+			out = append(out, fmt.Sprintf("pause %d %v", a.gen, a.on))
 		case actKill:
 			out = append(out, fmt.Sprintf("kill %d", a.gen))
 		case actRevert:
@@ -55,6 +57,7 @@ type step struct {
 func TestPlan(t *testing.T) {
 	hup := evAsked{verdict.ReloadAll}
 	term, kill := evAsked{verdict.Stop}, evAsked{verdict.BrutalStop}
+	pause := evAsked{verdict.Pause}
 	boot := []step{{ev: evBoot{}, want: "start 1"}, {ev: evEntered{1}}, {ev: evReady{1}, want: "serving"}}
 	tests := map[string][]step{
 		"reload into a fresh jail": append(boot[:len(boot):len(boot)],
@@ -114,6 +117,15 @@ func TestPlan(t *testing.T) {
 			step{ev: evEnded{1, sigkill}, wait: steady}, step{ev: evWoke{}, want: "start 2"}, step{ev: evReady{2}},
 			step{ev: evEnded{2, sigkill}}, step{ev: evWoke{}, want: "start 3"},
 			step{ev: evEnded{3, sigkill}}, step{ev: evWoke{}}, step{ev: evWoke{}, wait: firstPause, want: "start 4"}),
+		"pause": append(boot[:len(boot):len(boot)],
+			step{ev: pause, want: "pause 1 true"}, step{ev: pause, want: "pause 1 false"}, step{ev: pause, want: "pause 1 true"},
+			step{ev: hup, want: "load"}, step{ev: evLoaded{}, want: "leave 1"}, step{ev: pause}, step{ev: evEnded{1, exit0}, want: "start 2"},
+			step{ev: pause, want: "pause 2 true"}, step{ev: pause, want: "pause 2 false"}, step{ev: evReady{2}, want: "count ok"}, step{ev: pause, want: "pause 2 true"},
+			step{ev: hup, want: "load"}, step{ev: evLoaded{overlap: true}, want: "start 3"}, step{ev: pause, want: "pause 2 false"},
+			step{ev: pause, want: "pause 2 true"}, step{ev: evReady{3}, want: "leave 2, count ok"}, step{ev: pause, want: "pause 3 true"}),
+		"pause before anything serves": {{ev: evBoot{}, want: "start 1"}, {ev: pause, want: "pause 1 true"}, {ev: evReady{1}, want: "serving"}, {ev: pause, want: "pause 1 false"}},
+		"pause when nothing runs": append(boot[:len(boot):len(boot)],
+			step{ev: term, want: "leave 1"}, step{ev: pause}, step{ev: evEnded{1, exit0}, want: "exit 0"}),
 		"stop three times": append(boot[:len(boot):len(boot)],
 			step{ev: term, want: "leave 1"}, step{ev: term, want: "leave! 1"}, step{ev: term, want: "kill 1"},
 			step{ev: evEnded{1, sigkill}, want: "exit 0"}),

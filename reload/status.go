@@ -23,7 +23,8 @@ type Status struct {
 	Failed  string `json:"failed,omitempty"`
 	Cause   string `json:"cause,omitempty"`   // of Failed
 	Leaving string `json:"leaving,omitempty"` // why the whole ends
-	Old     int    `json:"old,omitempty"`     // stacks that were told to leave and have not ended
+	Paused  bool   `json:"paused,omitempty"`
+	Old     int    `json:"old,omitempty"` // stacks that were told to leave and have not ended
 }
 
 const (
@@ -35,8 +36,9 @@ const (
 // statusPage is the memory that the status is written to: a checksum, one JSON object, zeros. A reader that meets a
 // write sees a wrong checksum and reads again.
 type statusPage struct {
-	file *os.File
-	last []byte
+	file    *os.File
+	last    []byte
+	settled actCount // how the last reload ended
 }
 
 func newStatusPage() (*statusPage, error) {

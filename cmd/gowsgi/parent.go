@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,15 +41,10 @@ func serve(cfg *config.Config, options config.Options, stderr *os.File) int {
 			return verdict.Init
 		}
 	}
-	logFile := stderr
-	if name := cfg.Log.File; name != "" {
-		f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
-		if err != nil {
-			fmt.Fprintf(stderr, "cannot open the log: %v\n", err)
-			return verdict.Init
-		}
-		defer f.Close()
-		logFile = f
+	logFile, err := openLog(cfg.Log.File, stderr)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return verdict.Init
 	}
 	terminal := isTerminal(logFile)
 	hubSettings := logs.Settings{Out: logFile, Direct: direct(logFile, &cfg.Log) && len(cfg.Alarms.Logs) == 0, Notice: droppedLine(cfg.Log.JSON)}
@@ -71,6 +67,14 @@ func serve(cfg *config.Config, options config.Options, stderr *os.File) int {
 		}
 	}
 	warn(cfg)
+	activated := reload.Activated(os.Getenv)
+	if len(activated) > 0 {
+		log.Info().Msg("- SystemD socket activation detected -") // uWSGI's words
+	}
+	if err := reload.Adopt(cfg, activated); err != nil {
+		log.Error().Msg(err.Error())
+		return verdict.Init
+	}
 	if len(cfg.Sockets.List) == 0 {
 		log.Error().Msg("The -s/--socket option is missing and stdin is not a socket. (give one of socket, http-socket, http11-socket)")
 		return verdict.Init
@@ -81,14 +85,27 @@ func serve(cfg *config.Config, options config.Options, stderr *os.File) int {
 		Config: cfg,
 		Load: func() (*config.Config, error) {
 			next, err := loadAgain(options)
-			if err == nil {
-				warn(next)
+			if err != nil {
+				return nil, err
 			}
-			return next, err
+			warn(next)
+			return next, reload.Adopt(next, activated)
 		},
 		Payload: payload(terminal),
 		Log:     log, Logs: hub, Version: version,
 	})
+}
+
+// openLog gives the log: a file of that name, else what the caller has as standard error.
+func openLog(name string, stderr *os.File) (*os.File, error) {
+	if name == "" {
+		return stderr, nil
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the log: %w", err)
+	}
+	return f, nil
 }
 
 // loadAgain is config.Load for a parent that serves: a fault of ours in it must cost the reload, not the parent.
@@ -99,6 +116,14 @@ func loadAgain(options config.Options) (cfg *config.Config, err error) {
 		}
 	}()
 	return config.Load(options)
+}
+
+// withoutService is the environment without what a service manager means for its own child.
+func withoutService(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return slices.Contains(reload.ServiceEnv, name)
+	})
 }
 
 // printProblems writes each problem of a configuration on a line of its own.

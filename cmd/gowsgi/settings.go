@@ -56,7 +56,7 @@ func payload(terminal bool) func(*config.Config, reload.Boot) (any, error) {
 		jobs, cronMercy := crons(cfg)
 		return master.Settings{
 			Conf: conf, Interpreter: cfg.Python.Interpreter, Home: cfg.Python.Home,
-			Env:   environment(os.Environ(), cfg.Process.Env),
+			Env:   environment(withoutService(os.Environ()), cfg.Process.Env),
 			Hooks: hooks, Shell: cfg.Isolation.Shell,
 			DieOnTerm: cfg.Process.DieOnTerm, ContainerInit: boot.ContainerInit,
 			MercySeconds: cfg.Process.WorkerReloadMercy, NeedApp: cfg.Process.NeedApp,
@@ -66,7 +66,7 @@ func payload(terminal bool) func(*config.Config, reload.Boot) (any, error) {
 			Sleep: master.Sleep{Cheap: cfg.Cheaper.Cheap, Idle: time.Duration(cfg.Cheaper.IdleSeconds) * time.Second, DieOnIdle: cfg.Cheaper.DieOnIdle,
 				DieOnNoWorkers: cfg.Cheaper.DieOnNoWorker},
 			Resources: resources(&cfg.Confine),
-			Daemons:   daemons(&cfg.Daemons), Crons: jobs, CronMercy: cronMercy, Alarms: alarms(&cfg.Alarms),
+			Around:    master.Around{Daemons: daemons(&cfg.Daemons), Crons: jobs, CronMercy: cronMercy, Alarms: alarms(&cfg.Alarms)},
 		}, nil
 	}
 }

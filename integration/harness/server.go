@@ -24,7 +24,8 @@ type Options struct {
 	Wrap []string // words before the binary: a program that executes the rest of its arguments (unshare, setpriv, sh -c '... exec "$@"' sh)
 	UID  int      // ordinary user to start as, 0 = ours
 
-	Program []string // another program than the one under test
+	Files   []*os.File // descriptors from 3 on
+	Program []string   // another program than the one under test
 }
 
 // Server is a running binary.
@@ -84,6 +85,7 @@ func (e *Env) StartWith(o Options) *Server {
 	if cmd.Dir == "" {
 		cmd.Dir = e.Dir
 	}
+	cmd.ExtraFiles = o.Files
 	cmd.Env = append(os.Environ(), o.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if o.UID != 0 && os.Geteuid() == 0 {

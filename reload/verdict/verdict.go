@@ -31,12 +31,13 @@ const (
 	ReloadWorkers       Action = "reload-workers"
 	BrutalReloadWorkers Action = "brutal-reload-workers"
 	ChainReload         Action = "chain-reload"
+	Pause               Action = "pause" // take no connection; asked again, take them
 )
 
 // Valid reports whether a word that came over the wire is an action.
 func (a Action) Valid() bool {
 	switch a {
-	case ReloadAll, BrutalReload, Stop, BrutalStop:
+	case ReloadAll, BrutalReload, Stop, BrutalStop, Pause:
 		return true
 	}
 	return false
@@ -50,6 +51,8 @@ func OfSignal(sig syscall.Signal, dieOnTerm, containerInit bool) Action {
 	switch sig {
 	case syscall.SIGHUP:
 		return ReloadAll
+	case syscall.SIGTSTP:
+		return Pause
 	case syscall.SIGINT:
 		return BrutalStop
 	case syscall.SIGQUIT:

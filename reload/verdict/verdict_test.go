@@ -14,6 +14,7 @@ func TestOfSignal(t *testing.T) {
 		{syscall.SIGINT, BrutalStop, BrutalStop, BrutalStop},
 		{syscall.SIGQUIT, BrutalStop, BrutalReload, BrutalStop},
 		{syscall.SIGTERM, BrutalReload, Stop, Stop},
+		{syscall.SIGTSTP, Pause, Pause, Pause},
 		{syscall.SIGWINCH, None, None, None},
 	}
 	for _, tt := range tests {

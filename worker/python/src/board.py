@@ -8,6 +8,7 @@ HEADER = 4096
 MASTER = 256  # bytes of the master's area in a slot
 CORE = 256
 ROW = 128
+PAUSED = 64  # in the header: workers take no connection
 
 # Fields of the master's area.
 STATE, PID, SPAWNS, LAST_SPAWN, RSS, VSZ, SIGNALS, AT_SPAWN = 4, 8, 12, 16, 32, 40, 48, 56

@@ -38,6 +38,7 @@ class Core(object):
         self.request = None
         self.listeners = None  # what run was given, held for as long as the process lives
         self.ident = None  # of the thread
+        self.poller = self.watched = None  # of run
         self.parked = None  # http11.Parked, when there is an http11 socket
         self.log_request = None
         self.patient = 0  # wake-ups that are taken to be for one connection
@@ -65,7 +66,8 @@ class Core(object):
         """
         runtime = self.runtime
         self.ident = get_ident()
-        poller = epoll()
+        poller = self.poller = epoll()
+        self.watched = watched
         for fd in watched:
             poller.register(fd, EPOLLIN)
         for fd in listeners:
@@ -73,6 +75,8 @@ class Core(object):
         if self.parked is not None:
             self.parked.start(poller)
         self.accepting(1)
+        if runtime.gate is not None:
+            runtime.gate.join(self)
         while not runtime.stopping:
             timeout = -1 if self.parked is None else self.parked.sweep()
             for fd, _ in poller.poll(timeout):
@@ -107,7 +111,7 @@ class Core(object):
             self.patient -= 1
             left = 1
         limit = left
-        while left and (last or not runtime.stopping):
+        while left and (last or not runtime.halted):
             left -= 1
             try:
                 fd, peer = accept()

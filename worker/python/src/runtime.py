@@ -15,6 +15,11 @@ class Runtime(object):
     has_app = False  # false when it did not load, and app only answers 500
     slot = 0
     pid = 0
+    stop_read = -1  # end of file when stopping
+    wake_read = -1  # readable after a signal
+    pausing = None  # the module that pauses, in a tuple, once it is needed
+    gate = None  # pause.Gate while this worker is paused
+    halted = False  # stopping or paused
     stopping = False  # SIGHUP came: finish what runs, take nothing new
     started = 0  # unix seconds
     cores = ()  # core.Core, one for each thread

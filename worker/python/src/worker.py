@@ -2,13 +2,14 @@
 
 import os
 import sys
-from _signal import SIG_DFL, SIG_SETMASK, SIGHUP, SIGINT, SIGTERM, pthread_sigmask, set_wakeup_fd, signal
+from _signal import SIG_DFL, SIG_SETMASK, SIGHUP, SIGINT, SIGTERM, SIGTSTP, pthread_sigmask, set_wakeup_fd, signal
 
 from _socket import (
     AF_INET, AF_INET6, AF_UNIX, IPPROTO_TCP, SO_RCVTIMEO, SO_SNDTIMEO, SOCK_STREAM, SOL_SOCKET, TCP_CORK, socket,
 )  # fmt: skip
 
 from _gowsgi import environ, runtime, title
+from _gowsgi.board import PAUSED
 from _gowsgi.core import Core
 from _gowsgi.runtime import log, print_traceback
 from _gowsgi.wire import Wire
@@ -95,21 +96,34 @@ def main(rt, slot):
     if conf["cpu_affinity"]:
         bind(slot, conf["cpu_affinity"])
     stop_read, stop_write = os.pipe()
+    rt.stop_read = stop_read
     wake_read, wake_write = os.pipe()
+    rt.wake_read = wake_read
     os.set_blocking(wake_read, False)
     os.set_blocking(wake_write, False)
 
     def stop(number, frame):
         if not rt.stopping:
-            rt.stopping = True
+            rt.stopping = rt.halted = True
             os.close(stop_write)  # end of file wakes every core, now and later
 
     def leave(number, frame):
         os._exit(ENDED)
 
+    def look(number, frame):
+        # Not before the first pause, and not within itself: a second signal may come while the module is executed.
+        if rt.pausing is None:
+            rt.pausing = ()
+            from _gowsgi import pause
+
+            rt.pausing = (pause,)
+        for module in rt.pausing:
+            module.look(rt)
+
     signal(SIGINT, leave)
     signal(SIGTERM, leave)
     signal(SIGHUP, stop)
+    signal(SIGTSTP, look)
     set_wakeup_fd(wake_write)
     pthread_sigmask(SIG_SETMASK, (OVERDUE,) if conf["harakiri"] else ())  # the others were blocked since the fork
     limits(rt)
@@ -133,6 +147,8 @@ def main(rt, slot):
 
         rt.app = serving.dress(rt.app, conf)
     rt.cores = [Core(rt, index) for index in range(conf["threads"])]
+    if rt.board.u32(PAUSED):
+        look(SIGTSTP, None)
     # Signals arrive between two bytecodes of the main thread; one that comes just before epoll_wait(2) would wait for
     # the next connection if this pipe did not wake it.
     lifeline = conf["fds"]["lifeline"]

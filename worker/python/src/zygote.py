@@ -3,7 +3,7 @@
 import gc
 import os
 import sys
-from _signal import SIG_BLOCK, SIG_SETMASK, SIGHUP, SIGINT, SIGTERM, pthread_sigmask
+from _signal import SIG_BLOCK, SIG_IGN, SIG_SETMASK, SIGHUP, SIGINT, SIGTERM, SIGTSTP, pthread_sigmask, signal
 from time import monotonic, time
 
 from _socket import AF_UNIX, SOCK_SEQPACKET, socket
@@ -81,6 +81,7 @@ def prepare(rt, conf):
         os.set_inheritable(fd, False)  # a program the application starts has no business with them
     for fd in [conf["log_fd"]] * conf["log_channel"] + (conf["log_pipes"] or []):
         os.set_inheritable(fd, False)
+    signal(SIGTSTP, SIG_IGN)  # of a terminal; workers know it as the call to look whether they are paused
     pthread_sigmask(SIG_SETMASK, ())  # whatever the starting thread had blocked
     rt.channel = socket(AF_UNIX, SOCK_SEQPACKET, 0, fds["channel"])
     rt.board_fd = fds["board"]
