@@ -35,11 +35,9 @@ func runParent(args, env []string, stdin io.Reader, stdout, stderr *os.File) int
 const logPatience = 2 * time.Second
 
 func serve(cfg *config.Config, options config.Options, stderr *os.File) int {
-	if s := &cfg.Security; s.ImmediateUID != "" || s.ImmediateGID != "" {
-		if err := jail.Become(jail.Creds{UID: s.ImmediateUID, GID: s.ImmediateGID}); err != nil {
-			fmt.Fprintln(stderr, err)
-			return verdict.Init
-		}
+	if err := becomeAtOnce(&cfg.Security); err != nil {
+		fmt.Fprintln(stderr, err)
+		return verdict.Init
 	}
 	logFile, err := openLog(cfg.Log.File, stderr)
 	if err != nil {
@@ -94,6 +92,14 @@ func serve(cfg *config.Config, options config.Options, stderr *os.File) int {
 		Payload: payload(terminal),
 		Log:     log, Logs: hub, Version: version,
 	})
+}
+
+// becomeAtOnce gives the parent itself the ids of immediate-uid and immediate-gid.
+func becomeAtOnce(s *config.Security) error {
+	if s.ImmediateUID == "" && s.ImmediateGID == "" {
+		return nil
+	}
+	return jail.Become(jail.Creds{UID: s.ImmediateUID, GID: s.ImmediateGID})
 }
 
 // openLog gives the log: a file of that name, else what the caller has as standard error.
