@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"gowsgi/integration/harness"
 )
 
@@ -70,6 +71,27 @@ func TestSignals(t *testing.T) {
 	a.want(`aside("x") and None`, "None")
 	a.waitEvent("thread", "x")
 	a.want(`(uwsgi.signal_registered(100), uwsgi.signal_registered(200))`, "(True, None)")
+	a.want(`(uwsgi.rpc(None, b"hello", b"you"), uwsgi.call("hello", "me"), uwsgi.rpc("", "no"), uwsgi.rpc_list())`, "(b'hello you', b'hello me', None, (b'hello',))")
+	a.want(`uwsgi.rpc("10.0.0.1:3031", "hello")`, `"ValueError: cannot call 'hello' on '10.0.0.1:3031': only functions of this server are known"`)
+	checkSignalErrors(t, a)
+	a.eval(`setattr(uwsgi, "atexit", lambda: note(atexit="yes"))`)
+	a.Signal(unix.SIGHUP)
+	if ev := a.waitEvent("atexit", "yes"); ev["worker"] == 0.0 {
+		t.Errorf("atexit in %v", ev)
+	}
+	a.WaitServing("http", a.addr)
+	counted := 0.0
+	for _, w := range list(readStats(t, stats)["workers"]) {
+		counted += w.(map[string]any)["signals"].(float64)
+	}
+	if counted < 5 {
+		t.Errorf("the workers' signals in the stats are %v", counted)
+	}
+}
+
+// checkSignalErrors: what cannot be meant is an exception, never silence.
+func checkSignalErrors(t *testing.T, a *aside) {
+	t.Helper()
 	for expr, want := range map[string]string{
 		`uwsgi.signal(256)`:                       "ValueError: a signal is a number from 0 to 255, not 256",
 		`uwsgi.register_signal(1, "", None)`:      "ValueError: the handler of signal 1 is not callable",
@@ -80,13 +102,6 @@ func TestSignals(t *testing.T) {
 		if got := a.eval(expr); !strings.Contains(got, want) {
 			t.Errorf("%s: %s, want %s", expr, got, want)
 		}
-	}
-	counted := 0.0
-	for _, w := range list(readStats(t, stats)["workers"]) {
-		counted += w.(map[string]any)["signals"].(float64)
-	}
-	if counted < 5 {
-		t.Errorf("the workers' signals in the stats are %v", counted)
 	}
 }
 

@@ -41,6 +41,8 @@ def any_worker(number):
 for number, target in ((101, "workers"), (102, "worker2"), (103, "mule1"), (104, "farm_pigs"), (105, "mules")):
     uwsgi.register_signal(number, target, any_worker)
 
+uwsgi.register_rpc("hello", lambda name: b"hello " + name)
+
 if WATCHED:
 
     @ud.filemon(WATCHED)

@@ -258,6 +258,7 @@ LAZY = {
         " add_timer add_ms_timer add_rb_timer add_cron add_file_monitor",
         "spool": "spool send_to_spooler set_spooler_frequency spooler_jobs spooler_pid spooler_pids spooler_get_task"
         " i_am_the_spooler spoolers SPOOL_OK SPOOL_RETRY SPOOL_IGNORE",
+        "rpc": "register_rpc rpc call rpc_list ready accepting",
     }.items()
     for name in names.split()
 }
@@ -265,4 +266,4 @@ LAZY = {
 VALUES = {"spoolers"}  # made by a function of their name
 
 # Names that an application may set; the runtime and uwsgidecorators ask whether it did.
-USERS = {"mule_msg_hook", "post_fork_hook", "spooler", "applications"}
+USERS = {"mule_msg_hook", "post_fork_hook", "spooler", "applications", "atexit"}

@@ -7,7 +7,7 @@ from select import POLLIN, poll
 from time import monotonic
 
 from _gowsgi import board as fields
-from _gowsgi import runtime, worker
+from _gowsgi import runtime, title, worker
 from _gowsgi.core import monotonic_ns
 from _gowsgi.runtime import log, print_traceback
 
@@ -88,7 +88,7 @@ def watch_lifeline():
 def main(rt, kind, number):
     """The life of a mule or spooler; returns the exit code. Runs in the forked child."""
     runtime.refresh_pid()
-    runtime.set_name("uWSGI %s %d" % (kind, number))
+    title.set_title("uWSGI %s %d" % (kind, number))
     rt.slot = 0
     rt.helper = helper = Helper(rt, kind, number)
 

@@ -314,7 +314,10 @@ def end(rt):
     import atexit
 
     threading = sys.modules.get("threading")
+    hook = vars(sys.modules["uwsgi"]).get("atexit")
     try:
+        if hook is not None:
+            hook()
         if threading is not None and not rt.conf["no_threads_wait"]:
             threading._shutdown()
         if not rt.conf["skip_atexit"]:
