@@ -13,13 +13,19 @@ def start(rt):
     """Watches from a thread of the first worker, which ends with it."""
     from _thread import start_new_thread
 
-    apps = rt.conf["apps"]
-    start_new_thread(watch, (rt, apps["auto_reload"], frozenset(apps["auto_reload_ignore"] or ())))
+    remember(rt)
+    start_new_thread(watch, (rt, rt.conf["apps"]["auto_reload"]))
 
 
-def watch(rt, seconds, ignored):
+def remember(rt):
+    """Takes down how the files are now: in the zygote too, for what changes before the worker that watches is there."""
+    for name in files(rt):
+        changed(name)
+
+
+def watch(rt, seconds):
     while True:
-        for name in files(rt, ignored):
+        for name in files(rt):
             if changed(name):
                 log("[uwsgi-python-reloader] module/file %s has been modified" % name)
                 rt.send("reload")
@@ -27,8 +33,9 @@ def watch(rt, seconds, ignored):
         sleep(seconds)
 
 
-def files(rt, ignored):
+def files(rt):
     """The files of all modules, and those that an import which failed went through."""
+    ignored = rt.conf["apps"]["auto_reload_ignore"] or ()
     names = list(rt.suspects)
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)

@@ -40,6 +40,10 @@ def preload(conf):
     for name, needed in wanted:
         if needed:
             __import__(name)
+    if conf["apps"]["auto_reload"]:
+        from _gowsgi import autoreload
+
+        autoreload.remember(runtime.current)
 
 
 class Listener(object):
