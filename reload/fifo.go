@@ -27,6 +27,8 @@ const (
 	noWish ownWish = iota
 	writeStats
 	writePidfiles
+	reopenLogs
+	rotateLogs
 )
 
 // letters is the alphabet of the master fifo, with uWSGI's meanings. The digits choose among several fifos; see switchTo.
@@ -40,13 +42,15 @@ var letters = map[byte]letter{
 	'Q': {action: verdict.BrutalStop},
 	's': {own: writeStats},
 	'P': {own: writePidfiles},
+	'l': {own: reopenLogs},
+	'L': {own: rotateLogs},
 	'+': {frame: jail.Message{Type: jail.MsgScale, Delta: 1}},
 	'-': {frame: jail.Message{Type: jail.MsgScale, Delta: -1}},
 	'C': {frame: jail.Message{Type: jail.MsgScale, Cheap: true}},
 }
 
 // laterLetters are uWSGI's other letters: known, and not done yet.
-const laterLetters = "BEflLpS"
+const laterLetters = "BEfpS"
 
 // fifos are the configured ones, of which one is listened to.
 type fifos struct {
@@ -203,6 +207,10 @@ func (p *parent) fifoSaid(in fifoByte) {
 		for _, f := range p.pidfiles {
 			p.warn(f.write())
 		}
+	case l.own == reopenLogs:
+		p.setup.Logs.Reopen()
+	case l.own == rotateLogs:
+		p.setup.Logs.Rotate()
 	case l.frame.Type != "":
 		if g := p.plan.current; g != nil && p.gens[g.id] != nil {
 			p.gens[g.id].send(l.frame, p.log)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -11,13 +12,14 @@ import (
 
 	"gowsgi/config"
 	"gowsgi/reload"
-	"gowsgi/reload/logs"
 	"gowsgi/reload/verdict"
 )
 
 // runParent is the role of whoever the user starts: read the configuration, do what it asks for.
 func runParent(args, env []string, stdin io.Reader, stdout, stderr *os.File) int {
-	options := config.Options{Args: args, Env: env, Stdin: stdin, Exec: shellOutput, ReadFD: readFD, Lookup: lookupHost, Fetch: fetchURL}
+	daemon, env := asDaemon(env)
+	heard := &bytes.Buffer{} // what comes on standard input, for the process in the background
+	options := config.Options{Args: args, Env: env, Stdin: io.TeeReader(stdin, heard), Exec: shellOutput, ReadFD: readFD, Lookup: lookupHost, Fetch: fetchURL}
 	cfg, err := config.Load(options)
 	if err != nil {
 		printProblems(stderr, err)
@@ -26,31 +28,34 @@ func runParent(args, env []string, stdin io.Reader, stdout, stderr *os.File) int
 	if code, done := carryOut(cfg, stdout, stderr); done {
 		return code
 	}
-	return serve(cfg, options, env, stdout, stderr)
+	if cfg.Log.Daemon.File != "" && !daemon.started() && os.Getpid() != 1 {
+		return background(heard.Bytes(), stderr)
+	}
+	return serve(cfg, options, env, daemon, stderr)
 }
 
 // logPatience is how long the end waits for whoever reads the log.
 const logPatience = 2 * time.Second
 
-func serve(cfg *config.Config, options config.Options, env []string, stdout, stderr *os.File) int {
-	logFile := stderr
-	if name := cfg.Log.File; name != "" {
-		f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
-		if err != nil {
-			fmt.Fprintf(stderr, "cannot open the log: %v\n", err)
-			return verdict.Init
-		}
-		defer f.Close()
-		logFile = f
+func serve(cfg *config.Config, options config.Options, env []string, daemon *daemon, stderr *os.File) int {
+	hub, err := openHub(cfg, stderr)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return verdict.Init
 	}
-	terminal := isTerminal(logFile)
-	hubSettings := logs.Settings{Out: logFile, Direct: direct(logFile, &cfg.Log), Notice: droppedLine(cfg.Log.JSON)}
-	if cfg.Log.JSON {
-		hubSettings.Wrap = jsonLine
-	}
-	hub := logs.New(hubSettings)
 	defer hub.Close(logPatience)
-	log := newLogger(hub, cfg.Log.JSON, terminal)
+	terminal := hub.Terminal() != nil && isTerminal(hub.Terminal())
+	log := newLogger(dated(hub, cfg.Log.Date, cfg.Log.JSON), cfg.Log.JSON, terminal)
+	if daemon.started() {
+		log = log.Hook(daemon.tellCaller(stderr))
+	}
+	hub.Tell(func(text string, bad bool) {
+		if bad {
+			log.Error().Msg(text)
+		} else {
+			log.Info().Msg(text)
+		}
+	})
 	log.Info().Msgf("*** Starting gowsgi %s (a uWSGI-compatible server, pid: %d) ***", version, os.Getpid())
 	for _, name := range cfg.Files {
 		log.Info().Msgf("[uWSGI] getting configuration from %s", name)
@@ -80,6 +85,7 @@ func serve(cfg *config.Config, options config.Options, env []string, stdout, std
 			return next, err
 		},
 		Payload: payload(env, terminal),
+		Serving: daemon.detach,
 		Log:     log, Logs: hub, Version: version,
 	})
 }
