@@ -191,7 +191,7 @@ func TestMergeConflict(t *testing.T) {
 }
 
 func TestUnsupported(t *testing.T) {
-	files := map[string]string{"/site/a.ini": "[uwsgi]\nzerg-server = /y\nemperor = /x\nlog-master = false\nthunder-lock = true\nplugins = python3,http, 0:netlink\n"}
+	files := map[string]string{"/site/a.ini": "[uwsgi]\nzerg-server = /y\nemperor = /x\nthreaded-logger = false\nthunder-lock = true\nplugins = python3,http, 0:netlink\n"}
 	_, err := loadWith(files, "--ini", "a.ini")
 	if err == nil || !strings.Contains(err.Error(), "not supported yet: zerg-server (a.ini:2)") || strings.Count(err.Error(), "\n") != 1 {
 		t.Errorf("error %v", err)

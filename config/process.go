@@ -26,6 +26,8 @@ type Process struct {
 	Chdir             string   `json:"chdir,omitempty"` // seen from inside the jail
 	Pidfile           string   `json:"pidfile,omitempty"`
 	SafePidfile       string   `json:"safe_pidfile,omitempty"`
+	Pidfile2          string   `json:"pidfile2,omitempty"`
+	SafePidfile2      string   `json:"safe_pidfile2,omitempty"`
 	Env               []string `json:"env,omitempty"`       // changes of the environment: K=V sets, K alone takes K out; each K once
 	WorkerReloadMercy int      `json:"worker_reload_mercy"` // seconds a worker may take to finish its request
 }
@@ -47,6 +49,8 @@ func (p *Process) options() []option {
 		{"envdir", "set the app's variables from a directory of files; repeatable", p.setEnvdir},
 		{"pidfile", "write the parent's pid here, before privileges are dropped", word(&p.Pidfile)},
 		{"safe-pidfile", "write the parent's pid here once the workers are started", word(&p.SafePidfile)},
+		{"pidfile2", "write the parent's pid here as the app's user, below the jail's root", word(&p.Pidfile2)},
+		{"safe-pidfile2", "as pidfile2, once the workers are started", word(&p.SafePidfile2)},
 		{"worker-reload-mercy", "seconds a worker may take to finish its request before it is killed", number(&p.WorkerReloadMercy, 0, maxSeconds)},
 	}
 }

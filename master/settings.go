@@ -31,7 +31,7 @@ type Settings struct {
 	LogJSON       bool           `json:"log_json"`
 	LogTerminal   bool           `json:"log_terminal"`
 	LogPipes      int            `json:"log_pipes,omitempty"` // of workers, after the log channel, which comes after the listeners; 0 = neither
-	LogDate       string         `json:"log_date"`            // Go time layout before each line, "" = none
+	LogDate       string         `json:"log_date"`            // strftime format before each line, "" = none
 
 	ForkDelaySeconds int `json:"fork_delay_seconds"` // first pause after a worker that died at once
 	Around

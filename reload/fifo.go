@@ -27,6 +27,8 @@ const (
 	noWish ownWish = iota
 	writeStats
 	writePidfiles
+	reopenLogs
+	rotateLogs
 )
 
 // letters is the alphabet of the master fifo, with uWSGI's meanings. The digits choose among several fifos; see switchTo.
@@ -41,13 +43,12 @@ var letters = map[byte]letter{
 	'p': {action: verdict.Pause},
 	's': {own: writeStats},
 	'P': {own: writePidfiles},
+	'l': {own: reopenLogs},
+	'L': {own: rotateLogs},
 	'+': {frame: jail.Message{Type: jail.MsgScale, Delta: 1}},
 	'-': {frame: jail.Message{Type: jail.MsgScale, Delta: -1}},
 	'C': {frame: jail.Message{Type: jail.MsgScale, Cheap: true}},
 }
-
-// laterLetters are uWSGI's other letters: known, and not done yet.
-const laterLetters = "lL"
 
 // neverLetters are those that ask for what is not there, with the reason.
 var neverLetters = map[byte]string{
@@ -212,22 +213,15 @@ func (p *parent) fifoSaid(in fifoByte) {
 		for _, f := range p.pidfiles {
 			p.warn(f.write())
 		}
+	case l.own == reopenLogs:
+		p.setup.Logs.Reopen()
+	case l.own == rotateLogs:
+		p.setup.Logs.Rotate()
 	case l.frame.Type != "":
 		if g := p.plan.current; g != nil && p.gens[g.id] != nil {
 			p.gens[g.id].send(l.frame, p.log)
 		}
 	case neverLetters[in.b] != "":
 		p.log.Warn().Msgf("The fifo letter %q does nothing: %s", in.b, neverLetters[in.b])
-	case isLater(in.b):
-		p.log.Warn().Msgf("The fifo letter %q is not supported yet", in.b)
 	}
-}
-
-func isLater(b byte) bool {
-	for i := range len(laterLetters) {
-		if laterLetters[i] == b {
-			return true
-		}
-	}
-	return false
 }

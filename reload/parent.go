@@ -1,10 +1,8 @@
 package reload
 
 import (
-	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -26,6 +24,7 @@ type Setup struct {
 	Payload func(cfg *config.Config, boot Boot) (any, error)
 	Log     zerolog.Logger
 	Logs    *logs.Hub // takes what the jail writes
+	Serving func()    // the first generation is ready
 	Version string
 }
 
@@ -74,6 +73,7 @@ type held struct {
 	locks    []*os.File  // held open
 	lease    *jail.Lease // ids of user namespaces
 	touched  []*touched
+	logTouch map[string]stamp // of the files of touch-logrotate and touch-logreopen
 	fifos    fifos
 }
 
@@ -137,6 +137,9 @@ func (p *parent) prepare() error {
 		return err
 	}
 	p.newest = snap
+	if err := p.openLateLog(snap); err != nil {
+		return err
+	}
 	if err := p.openEndpoints(); err != nil {
 		return err
 	}
@@ -145,7 +148,10 @@ func (p *parent) prepare() error {
 	if err := p.openFifos(); err != nil {
 		return err
 	}
-	if err := p.writePidfile(p.newest.cfg.Process.Pidfile); err != nil {
+	if err := p.writePidfile(snap.cfg.Process.Pidfile); err != nil {
+		return err
+	}
+	if err := p.writeLatePidfile(snap.cfg.Process.Pidfile2, snap); err != nil {
 		return err
 	}
 	return p.runHooks(snap, hook.PreJail)
@@ -281,6 +287,8 @@ func (p *parent) do(act action) {
 		p.count(act)
 	case actServing:
 		p.warn(p.writePidfile(p.newest.cfg.Process.SafePidfile))
+		p.warn(p.writeLatePidfile(p.newest.cfg.Process.SafePidfile2, p.newest))
+		p.setup.Serving()
 	case actLog:
 		if act.bad {
 			p.log.Error().Msg(act.text)
@@ -316,24 +324,9 @@ func (p *parent) reloadConfig() event {
 	p.watchFiles(snap)
 	p.keepMetrics()
 	p.watchLog(snap)
+	if cfg.Log.Files.Reopen {
+		p.setup.Logs.Reopen()
+	}
 	p.startPushing()
 	return evLoaded{overlap: cfg.Reload.Overlap}
-}
-
-// unchangeable names what a reload cannot change in the parent itself.
-func unchangeable(old, next *config.Config) []string {
-	var texts []string
-	say := func(name, was, is string) {
-		if was != is {
-			texts = append(texts, fmt.Sprintf("A reload does not change %s (%q to %q): stop and start for it", name, was, is))
-		}
-	}
-	say("stats", strings.Join(old.Stats.Stats, ", "), strings.Join(next.Stats.Stats, ", "))
-	say("prometheus", old.Stats.Prometheus, next.Stats.Prometheus)
-	say("pidfile", old.Process.Pidfile, next.Process.Pidfile)
-	say("immediate-uid", old.Security.ImmediateUID, next.Security.ImmediateUID)
-	say("immediate-gid", old.Security.ImmediateGID, next.Security.ImmediateGID)
-	say("flock", lockNames(old), lockNames(next))
-	say("logto", old.Log.File, next.Log.File)
-	return texts
 }

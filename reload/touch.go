@@ -76,6 +76,7 @@ func (p *parent) watchFiles(snap *snapshot) {
 
 // lookAtFiles asks for what changed files stand for, each wish once.
 func (p *parent) lookAtFiles() {
+	p.lookAtLogs()
 	asked := map[verdict.Action]bool{}
 	for _, t := range p.touched {
 		now := stampOf(rootOf(&p.newest.spec), t.name)

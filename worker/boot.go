@@ -27,7 +27,9 @@ type Conf struct {
 	LogJSON      bool        `json:"log_json"`
 	LogFD        int         `json:"log_fd"`      // where request lines and the runtime's own go; set by NewZygote, as the next two
 	LogChannel   bool        `json:"log_channel"` // log_fd is the log channel: one packet a line, the first byte is o (own) or r (request)
-	LogPipes     []int       `json:"log_pipes"`   // 1 and 2 of each worker; none: as the zygote's
+	LogDate      string      `json:"log_date"`    // strftime format before each line of the runtime's own, "" = none
+	RequestLog   RequestLog  `json:"request_log"`
+	LogPipes     []int       `json:"log_pipes"` // 1 and 2 of each worker; none: as the zygote's
 	PostBuf      int64       `json:"post_buffering"`
 	Script       bool        `json:"manage_script_name"`
 	MaxRequests  int64       `json:"max_requests"`       // a worker says `served` after so many, 0 = never
@@ -67,6 +69,24 @@ type Drop struct {
 	Groups       []int  `json:"groups"`
 	Capabilities uint64 `json:"capabilities"` // the bits it keeps, in every set
 	Guarded      bool   `json:"guarded"`      // in the bounding set too
+}
+
+// RequestLog says which requests are logged, and how.
+type RequestLog struct {
+	All      bool   `json:"all"`      // else only those that the conditions name
+	Format   string `json:"format"`   // log-format, "" = the default line
+	Strftime string `json:"strftime"` // format of %(ftime), "" = as %(ltime)
+	Escape   bool   `json:"escape"`   // the format is JSON: so are its values
+	Micros   bool   `json:"micros"`
+	XFF      bool   `json:"x_forwarded_for"`
+	Memory   bool   `json:"memory"`
+	E4xx     bool   `json:"e4xx"`
+	E5xx     bool   `json:"e5xx"`
+	Zero     bool   `json:"zero"`
+	Sendfile bool   `json:"sendfile"`
+	IOError  bool   `json:"ioerror"`
+	Slow     int    `json:"slow"` // milliseconds, 0 = never
+	Big      int64  `json:"big"`  // bytes, 0 = never
 }
 
 // Hook is one hook that a worker runs itself; the phases are post-fork, accepting, accepting-once, accepting1 and accepting1-once.

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"time"
 
+	"github.com/ncruces/go-strftime"
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 
@@ -34,6 +36,24 @@ func newLogger(out io.Writer, json, terminal bool) zerolog.Logger {
 	return zerolog.New(w)
 }
 
+// dated puts the date before each line that is written to it.
+func dated(out io.Writer, format string, json bool) io.Writer {
+	if format == "" || json {
+		return out
+	}
+	return writer(func(line []byte) (int, error) {
+		whole := append([]byte(strftime.Format(format, time.Now())+" - "), line...)
+		if _, err := out.Write(whole); err != nil {
+			return 0, err
+		}
+		return len(line), nil
+	})
+}
+
+type writer func(line []byte) (int, error)
+
+func (w writer) Write(line []byte) (int, error) { return w(line) }
+
 // isTerminal asks for the terminal attributes, as isatty(3) does.
 func isTerminal(f *os.File) bool {
 	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
@@ -43,7 +63,9 @@ func isTerminal(f *os.File) bool {
 // direct tells whether the processes of the jail may write to the log by themselves: it is a file or a terminal, which take
 // every line whole and at once, and nothing is to be done with the lines.
 func direct(f *os.File, c *config.Log) bool {
-	if c.JSON {
+	files := &c.Files
+	if c.JSON || c.Sort.Treats() || files.Master || files.Reopen || files.MaxSize > 0 || len(files.TouchRotate)+len(files.TouchReopen) > 0 ||
+		files.To2 != "" || c.Daemon.Late {
 		return false
 	}
 	st, err := f.Stat()

@@ -54,7 +54,7 @@ func runMaster(stderr *os.File) int {
 	channel, pipes := logEnds(&set)
 	out := logs.NewMasterSink(stderr, channel, droppedLine(set.LogJSON))
 	defer out.Close(time.Second)
-	log := newLogger(out, set.LogJSON, set.LogTerminal)
+	log := newLogger(dated(out, set.LogDate, set.LogJSON), set.LogJSON, set.LogTerminal)
 	var listeners []*os.File
 	for i := range set.Conf.Sockets {
 		l, err := jail.QuietFile(jail.FDListeners+i, "listener")

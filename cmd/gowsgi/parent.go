@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"gowsgi/config"
 	"gowsgi/jail"
@@ -19,7 +22,9 @@ import (
 
 // runParent is the role of whoever the user starts: read the configuration, do what it asks for.
 func runParent(args, env []string, stdin io.Reader, stdout, stderr *os.File) int {
-	options := config.Options{Args: args, Env: env, Stdin: stdin, Exec: shellOutput, ReadFD: readFD, Lookup: lookupHost, Fetch: fetchURL}
+	daemon, env := asDaemon(env)
+	heard := &bytes.Buffer{} // what comes on standard input, for the process in the background
+	options := config.Options{Args: args, Env: env, Stdin: io.TeeReader(stdin, heard), Exec: shellOutput, ReadFD: readFD, Lookup: lookupHost, Fetch: fetchURL}
 	cfg, err := config.Load(options)
 	if err != nil {
 		printProblems(stderr, err)
@@ -28,30 +33,26 @@ func runParent(args, env []string, stdin io.Reader, stdout, stderr *os.File) int
 	if code, done := carryOut(cfg, stdout, stderr); done {
 		return code
 	}
-	return serve(cfg, options, stderr)
+	if cfg.Log.Daemon.File != "" && !daemon.started() && os.Getpid() != 1 {
+		return background(heard.Bytes(), stderr)
+	}
+	return serve(cfg, options, daemon, stderr)
 }
 
 // logPatience is how long the end waits for whoever reads the log.
 const logPatience = 2 * time.Second
 
-func serve(cfg *config.Config, options config.Options, stderr *os.File) int {
+func serve(cfg *config.Config, options config.Options, daemon *daemon, stderr *os.File) int {
 	if err := becomeAtOnce(&cfg.Security); err != nil {
 		fmt.Fprintln(stderr, err)
 		return verdict.Init
 	}
-	logFile, err := openLog(cfg.Log.File, stderr)
+	hub, log, terminal, err := startLog(cfg, daemon, stderr)
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return verdict.Init
 	}
-	terminal := isTerminal(logFile)
-	hubSettings := logs.Settings{Out: logFile, Direct: direct(logFile, &cfg.Log) && len(cfg.Alarms.Logs) == 0, Notice: droppedLine(cfg.Log.JSON)}
-	if cfg.Log.JSON {
-		hubSettings.Wrap = jsonLine
-	}
-	hub := logs.New(hubSettings)
 	defer hub.Close(logPatience)
-	log := newLogger(hub, cfg.Log.JSON, terminal)
 	log.Info().Msgf("*** Starting gowsgi %s (a uWSGI-compatible server, pid: %d) ***", version, os.Getpid())
 	for _, name := range cfg.Files {
 		log.Info().Msgf("[uWSGI] getting configuration from %s", name)
@@ -90,8 +91,29 @@ func serve(cfg *config.Config, options config.Options, stderr *os.File) int {
 			return next, reload.Adopt(next, activated)
 		},
 		Payload: payload(terminal),
+		Serving: daemon.detach,
 		Log:     log, Logs: hub, Version: version,
 	})
+}
+
+// startLog opens the log and the logger that writes to it; terminal tells whether somebody looks on.
+func startLog(cfg *config.Config, daemon *daemon, stderr *os.File) (hub *logs.Hub, log zerolog.Logger, terminal bool, err error) {
+	if hub, err = openHub(cfg, stderr); err != nil {
+		return nil, log, false, err
+	}
+	terminal = hub.Terminal() != nil && isTerminal(hub.Terminal())
+	log = newLogger(dated(hub, cfg.Log.Date, cfg.Log.JSON), cfg.Log.JSON, terminal)
+	if daemon.started() {
+		log = log.Hook(daemon.tellCaller(stderr))
+	}
+	hub.Tell(func(text string, bad bool) {
+		if bad {
+			log.Error().Msg(text)
+		} else {
+			log.Info().Msg(text)
+		}
+	})
+	return hub, log, terminal, nil
 }
 
 // becomeAtOnce gives the parent itself the ids of immediate-uid and immediate-gid.
@@ -100,18 +122,6 @@ func becomeAtOnce(s *config.Security) error {
 		return nil
 	}
 	return jail.Become(jail.Creds{UID: s.ImmediateUID, GID: s.ImmediateGID})
-}
-
-// openLog gives the log: a file of that name, else what the caller has as standard error.
-func openLog(name string, stderr *os.File) (*os.File, error) {
-	if name == "" {
-		return stderr, nil
-	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
-	if err != nil {
-		return nil, fmt.Errorf("cannot open the log: %w", err)
-	}
-	return f, nil
 }
 
 // loadAgain is config.Load for a parent that serves: a fault of ours in it must cost the reload, not the parent.

@@ -36,7 +36,7 @@ func payload(terminal bool) func(*config.Config, reload.Boot) (any, error) {
 			Procname: cfg.Worker.Procname, ProcPrefix: cfg.Worker.ProcPrefix, ProcAppend: cfg.Worker.ProcAppend,
 			CPUAffinity: cfg.Worker.CPUAffinity, StackSize: cfg.Worker.StackSize, SkipAtexit: cfg.Worker.SkipAtexit, NoThreadWait: cfg.Worker.NoThreadWait,
 			WorkerExec:  cfg.Worker.Exec,
-			LogRequests: !cfg.Log.DisableRequests, LogJSON: cfg.Log.JSON,
+			LogRequests: !cfg.Log.DisableRequests || cfg.Log.Requests.Some(), LogJSON: cfg.Log.JSON, LogDate: cfg.Log.Date, RequestLog: requestLog(&cfg.Log),
 		}
 		conf.Apps, conf.Serve = worker.Apps(cfg.Apps), serving(cfg)
 		for _, e := range cfg.Entries {
@@ -60,7 +60,7 @@ func payload(terminal bool) func(*config.Config, reload.Boot) (any, error) {
 			Hooks: hooks, Shell: cfg.Isolation.Shell,
 			DieOnTerm: cfg.Process.DieOnTerm, ContainerInit: boot.ContainerInit,
 			MercySeconds: cfg.Process.WorkerReloadMercy, NeedApp: cfg.Process.NeedApp,
-			LogJSON: cfg.Log.JSON, LogTerminal: terminal, LogPipes: boot.LogPipes, Limits: limits(&cfg.Life),
+			LogJSON: cfg.Log.JSON, LogTerminal: terminal, LogDate: cfg.Log.Date, LogPipes: boot.LogPipes, Limits: limits(&cfg.Life),
 			Helpers: helperSettings(cfg), Signals: signalSettings(cfg), Cheaper: cheaper(&cfg.Cheaper),
 			Title: masterTitle(&cfg.Worker), TickSeconds: cfg.Worker.CheckSeconds, ForkDelaySeconds: cfg.Worker.ForkDelay,
 			Sleep: master.Sleep{Cheap: cfg.Cheaper.Cheap, Idle: time.Duration(cfg.Cheaper.IdleSeconds) * time.Second, DieOnIdle: cfg.Cheaper.DieOnIdle,

@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"sync"
@@ -10,10 +11,16 @@ import (
 
 // Hub is the log of one parent and all its jails.
 type Hub struct {
+	set     Settings
 	direct  *os.File // what the jail may write to by itself, nil: everything comes through here
 	main    *Sink
 	sinks   []*Sink
-	wrap    func(line []byte) []byte // makes a record of a line of the app's, nil: the line itself
+	lines   *lane
+	reqs    *lane // nil: request lines go with the others
+	filters []Matcher
+	drains  []Matcher
+	plain   bool // nothing is done with single lines
+
 	mu      sync.Mutex
 	intakes map[*Intake]bool
 	output  *Intake // of commands that the parent itself runs
@@ -22,22 +29,110 @@ type Hub struct {
 
 // Settings say where the log goes.
 type Settings struct {
-	Out    *os.File                 // what the log was before anything was configured: standard error
-	Direct bool                     // the jail may write to Out by itself
-	Wrap   func(line []byte) []byte // makes a record of one line of the app's (a JSON log), nil: none
-	Notice func(lines uint64) []byte
+	Out    *os.File                  // where it goes when no file is named: standard error
+	Place  Place                     // the log file, when its path is not empty
+	File   FileOptions               // how it is treated
+	Direct func(f *os.File) bool     // the jail may write to the file by itself
+	Wrap   func(line []byte) []byte  // makes a record of one line of the app's (a JSON log), nil: none
+	Notice func(lines uint64) []byte // a line that tells of lost lines
+	Sort   Sort
 }
 
-// New makes the hub.
-func New(set Settings) *Hub {
-	h := &Hub{wrap: set.Wrap, intakes: map[*Intake]bool{}}
-	if set.Direct {
-		h.direct = set.Out
+// New opens what the settings name.
+func New(set Settings) (*Hub, error) {
+	h := &Hub{set: set, intakes: map[*Intake]bool{}}
+	var err error
+	if h.filters, err = compileAll(set.Sort.Filters); err != nil {
+		return nil, err
 	}
-	h.main = newSink("stderr", &stream{f: set.Out}, defaultLimit)
+	if h.drains, err = compileAll(set.Sort.Drains); err != nil {
+		return nil, err
+	}
+	name, t := "stderr", target(&stream{f: set.Out})
+	if set.Place.Path != "" {
+		name = set.Place.Path
+		if t, err = newFile(set.Place, set.File); err != nil {
+			return nil, err
+		}
+	}
+	if f := fileOf(t); f != nil && set.Direct != nil && set.Direct(f) {
+		h.direct = f
+	}
+	h.main = newSink(name, t, defaultLimit)
 	h.main.notice = set.Notice
-	h.sinks = []*Sink{h.main}
-	return h
+	s := set.Sort
+	if h.lines, err = newLane(h.main, s.Loggers, s.Routes, s.Encoders, set.Notice); err != nil {
+		return nil, err
+	}
+	h.sinks = append(h.sinks, h.main)
+	for _, one := range h.lines.loggers {
+		h.sinks = append(h.sinks, one.sink)
+	}
+	if len(s.ReqLoggers) > 0 {
+		if h.reqs, err = newLane(h.main, s.ReqLoggers, s.ReqRoutes, s.ReqEncoders, set.Notice); err != nil {
+			return nil, err
+		}
+		for _, one := range h.reqs.loggers {
+			h.sinks = append(h.sinks, one.sink)
+		}
+	}
+	h.plain = len(h.lines.loggers)+len(h.lines.encoders)+len(h.filters)+len(h.drains) == 0
+	return h, nil
+}
+
+// fileOf is the descriptor behind a target, nil when there is none.
+func fileOf(t target) *os.File {
+	switch t := t.(type) {
+	case *stream:
+		return t.f
+	case *file:
+		return t.f
+	}
+	return nil
+}
+
+// Terminal is the file behind the main log, to be asked whether it is a terminal; nil when there is none.
+func (h *Hub) Terminal() *os.File { return fileOf(h.main.target) }
+
+// Tell sets who is told of what was done to log files.
+func (h *Hub) Tell(tell func(text string, bad bool)) {
+	for _, s := range h.sinks {
+		s.tell = tell
+	}
+}
+
+// Replace lets the main log go on in a file that could not be opened before.
+func (h *Hub) Replace(place Place, o FileOptions) error {
+	t, err := newFile(place, o)
+	if err != nil {
+		return err
+	}
+	h.main.order(func() { h.main.target = t })
+	return nil
+}
+
+// Reopen opens all log files again, after somebody has given them another name.
+func (h *Hub) Reopen() {
+	for _, s := range h.sinks {
+		s.maintain("reopen", func() (string, error) { return s.target.reopen() })
+	}
+}
+
+// Rotate gives the log file another name and opens a new one.
+func (h *Hub) Rotate() {
+	h.main.maintain("rotate", func() (string, error) { return h.main.target.rotate() })
+}
+
+// Own gives the log file to a user, now and whenever it is opened again.
+func (h *Hub) Own(uid, gid int) {
+	h.main.maintain("give away", func() (string, error) {
+		t, ok := h.main.target.(*file)
+		if !ok {
+			return "", nil
+		}
+		t.place.UID, t.place.GID = uid, gid
+		return "", t.f.Chown(uid, gid)
+	})
 }
 
 // Direct is the file that the jail may write to by itself, nil when it has to go through an Intake.
@@ -99,15 +194,30 @@ func (h *Hub) take(kind Kind, lines []byte) {
 			(*look)(line)
 		}
 	}
-	if kind == App {
-		h.main.await(len(lines))
+	way := h.lines
+	if kind == Request && h.reqs != nil {
+		way = h.reqs
 	}
-	if kind != App || h.wrap == nil {
+	if kind == App {
+		way.await(len(lines))
+	}
+	wrap := h.set.Wrap
+	if kind != App {
+		wrap = nil
+	}
+	if h.plain && way == h.lines && wrap == nil {
 		h.main.put(lines, count(lines))
 		return
 	}
+	now := time.Now()
 	for line := range split(lines) {
-		h.main.put(h.wrap(line), 1)
+		if way == h.lines && (matchAny(h.drains, line) || len(h.filters) > 0 && !matchAny(h.filters, line)) {
+			continue
+		}
+		if wrap != nil {
+			line = bytes.TrimSuffix(wrap(line), []byte{'\n'})
+		}
+		way.send(line, now)
 	}
 }
 

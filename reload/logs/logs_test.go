@@ -237,7 +237,7 @@ func TestHubStuck(t *testing.T) {
 	}
 	defer r.Close()
 	w.Fd() // blocking, as an inherited one
-	h := New(Settings{Out: w})
+	h := newHub(t, Settings{Out: w})
 	for range 3 * defaultLimit / 1000 {
 		_, _ = h.Write(append(bytes.Repeat([]byte{'x'}, 999), '\n'))
 	}

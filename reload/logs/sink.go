@@ -134,10 +134,10 @@ func (s *Sink) run() {
 		s.missed = 0
 		s.changed.Broadcast() // there is room again
 		s.mu.Unlock()
-		s.deliver(buf, ends, missed)
 		for _, do := range orders {
 			do()
 		}
+		s.deliver(buf, ends, missed)
 		if cap(buf) > 1<<20 {
 			buf = nil // a burst must not keep its memory for ever
 		}

@@ -80,7 +80,7 @@ func (b *logBuffer) String() string {
 func newConf(module string, protos ...string) worker.Conf {
 	conf := worker.Conf{
 		Version: "0", UWSGIVersion: "2.0.21", Processes: 1, Threads: 1, Module: module, Node: "testnode",
-		MasterPID: os.Getpid(), BufferSize: 4096, Timeout: 1, LogFD: 2,
+		MasterPID: os.Getpid(), BufferSize: 4096, Timeout: 1, LogFD: 2, RequestLog: worker.RequestLog{All: true},
 	}
 	for _, proto := range protos {
 		family := "inet"

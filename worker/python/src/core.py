@@ -196,6 +196,7 @@ class Core(object):
         self.u64[(self.offset + fields.READ_ERRORS) // 8] = self.read_errors
 
     def body_failed(self, request, err):
+        request.read_failed = True
         self.read_error()
         env = request.env
         where = (env["REQUEST_METHOD"], env.get("REQUEST_URI", ""), env.get("REMOTE_ADDR", ""))

@@ -45,6 +45,7 @@ class Request(object):
     sent = 0  # body bytes
     chunks = 0  # pieces of the body that were iterated over, "switches" in the request line
     via_file = False
+    read_failed = False  # its body did not come whole
     logvars = None
     packet = None  # what the client sent, kept for the request line only
 

@@ -57,6 +57,10 @@ def log(text):
 
         data = jsonlog.message(text)
     else:
+        if conf["log_date"]:
+            from time import strftime
+
+            text = strftime(conf["log_date"]) + " - " + text
         data = (text + "\n").encode("utf-8", "backslashreplace")
     if conf["log_channel"]:
         from _gowsgi import logchannel
