@@ -226,7 +226,16 @@ func TestE32WeakerThanAsked(t *testing.T) {
 			t.Errorf("exit code %d", code)
 		}
 	}
-	refused(e, harness.Options{UID: uid, Args: attackArgs(e, rootfsRoot, root, harness.FreePort(t))}, `(?i)Leaving: cannot |^cannot `)
+	// An ordinary user gets all of the jail, in a user namespace, or nothing.
+	addr := harness.FreePort(t)
+	rootless := &cell{addr: addr, Server: e.StartWith(harness.Options{UID: uid, Args: attackArgs(e, rootfsRoot, root, addr)})}
+	rootless.WaitServing("http", addr)
+	if got := rootless.run(ns); got == harness.NamespaceInode(os.Getpid(), "uts") || got == "" {
+		t.Errorf("the app of an ordinary user runs in the uts namespace %q", got)
+	}
+	rootless.want("its users", `print(os.readlink('/proc/self/ns/user') == '`+harness.NamespaceInode(os.Getpid(), "user")+`', read('/proc/self/uid_map').split()[1:])`,
+		fmt.Sprintf(`False \['%d', '1'\]`, uid))
+	rootless.End()
 	refused(e, harness.Options{UID: uid, Args: append(attackArgs(e, ordinary, root, harness.FreePort(t)), "--uid", "uwsgi")}, `(?i)cannot set uid`)
 	// A kernel without user namespaces, as user.max_user_namespaces = 0 makes one: in a user namespace of ours, so that the host's stays.
 	none := []string{"unshare", "--user", "--map-root-user", "sh", "-c", `echo 0 > /proc/sys/user/max_uts_namespaces && exec "$@"`, "sh"}

@@ -62,15 +62,6 @@ type Exceptions struct {
 	Reprs  []string `json:"reprs"` // name: value
 }
 
-// Drop is what the zygote becomes between the import and the first worker, for good.
-type Drop struct {
-	UID          int    `json:"uid"`
-	GID          int    `json:"gid"`
-	Groups       []int  `json:"groups"`
-	Capabilities uint64 `json:"capabilities"` // the bits it keeps, in every set
-	Guarded      bool   `json:"guarded"`      // in the bounding set too
-}
-
 // RequestLog says which requests are logged, and how.
 type RequestLog struct {
 	All      bool   `json:"all"`      // else only those that the conditions name

@@ -37,8 +37,11 @@ func runMaster(stderr *os.File) int {
 		fmt.Fprintf(stderr, "gowsgi @master: cannot set the process name: %v\n", err)
 	}
 	lend(set.Env, stderr)
-	early := newLogger(stderr, set.LogJSON, set.LogTerminal)
-	audit, err := jail.Enter(boot.Spec, func(text string) { early.Info().Msg(text) })
+	channel, pipes := logEnds(&set)
+	out := logs.NewMasterSink(stderr, channel, droppedLine(set.LogJSON))
+	defer out.Close(time.Second)
+	log := newLogger(dated(out, set.LogDate, set.LogJSON), set.LogJSON, set.LogTerminal)
+	audit, err := jail.Enter(boot.Spec, func(text string) { log.Info().Msg(text) })
 	set.Env = os.Environ()
 	if err != nil {
 		msg := jail.Message{Type: jail.MsgStepFailed, Message: err.Error()}
@@ -51,10 +54,6 @@ func runMaster(stderr *os.File) int {
 		fmt.Fprintf(stderr, "gowsgi @master: %v\n", err)
 		return verdict.Init
 	}
-	channel, pipes := logEnds(&set)
-	out := logs.NewMasterSink(stderr, channel, droppedLine(set.LogJSON))
-	defer out.Close(time.Second)
-	log := newLogger(dated(out, set.LogDate, set.LogJSON), set.LogJSON, set.LogTerminal)
 	var listeners []*os.File
 	for i := range set.Conf.Sockets {
 		l, err := jail.QuietFile(jail.FDListeners+i, "listener")
