@@ -20,7 +20,7 @@ func TestBadReload(t *testing.T) {
 		{"configuration does not parse", false, func(w *site) { w.e.Write("site.ini", "[uwsgi]\nthis is no = option = at all\nprocesses = many\n") }, `site\.ini:\d+`},
 		{"configuration does not parse, overlap", true, func(w *site) { w.e.Write("site.ini", "[uwsgi]\nprocesses = many\n") }, `site\.ini:2`},
 		{"configuration is gone", false, func(w *site) { w.e.Run("rm", w.ini) }, `site\.ini`},
-		{"option not supported", false, func(w *site) { w.extra += "spooler = /tmp\n"; w.write() }, `(?i)not supported yet: spooler`},
+		{"option not supported", false, func(w *site) { w.extra += "zerg-server = /tmp\n"; w.write() }, `(?i)not supported yet: zerg-server`},
 		{"app does not import, overlap", true, func(w *site) { w.breakCode() }, `ImportError: broken on purpose`},
 		{"rootfs is gone, overlap", true, func(w *site) { w.root += "-gone"; w.write() }, `(?i)cannot .*-gone`},
 		{"user is gone, overlap", true, func(w *site) { w.extra += "uid = nosuchuser\n"; w.write() }, `(?i)cannot .*nosuchuser`},

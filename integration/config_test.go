@@ -95,8 +95,8 @@ func TestConfigErrors(t *testing.T) {
 		{"unknown key, strict", "[uwsgi]\nstrict = true\nproceses = 4\n", nil, []string{"site.ini:3", "proceses", "processes"}},
 		{"unknown option", "", []string{"--proceses", "4"}, []string{"proceses", "processes"}},
 		{"option without its value", "", []string{"--processes"}, []string{"processes"}},
-		{"not supported yet", "[uwsgi]\nmaster = true\n\nspooler = /tmp\n", nil, []string{"not supported yet: spooler", "site.ini:4"}},
-		{"not supported yet, command line", "", []string{"--spooler", "/tmp"}, []string{"not supported yet: spooler"}},
+		{"not supported yet", "[uwsgi]\nmaster = true\n\nzerg-server = /tmp\n", nil, []string{"not supported yet: zerg-server", "site.ini:4"}},
+		{"not supported yet, command line", "", []string{"--zerg-server", "/tmp"}, []string{"not supported yet: zerg-server"}},
 		{"no such file", "", []string{"--ini", "/no/such/file.ini"}, []string{"/no/such/file.ini", "no such file"}},
 		{"keep-mount without namespace", "[uwsgi]\nnamespace-keep-mount = /mnt\n", nil, []string{"site.ini:2", "namespace"}},
 	} {
@@ -137,8 +137,8 @@ func TestConfigWarnings(t *testing.T) {
 // TestIgnoreUnsupported starts all the same, and says what it leaves out.
 func TestIgnoreUnsupported(t *testing.T) {
 	e := harness.New(t)
-	s, _ := plain(e, 1, "--ignore-unsupported", "--spooler", "/tmp")
-	s.WaitLog(3*time.Second, "spooler")
+	s, _ := plain(e, 1, "--ignore-unsupported", "--zerg-server", "/tmp")
+	s.WaitLog(3*time.Second, "zerg-server")
 }
 
 // TestRealSiteIni starts from an ini as it is found in the wild.
