@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -120,8 +122,12 @@ func TestLogNotTorn(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	log.wait(t, "goodbye to uWSGI.")
-	whole := 0
+	whole, dropped := 0, 0
 	for _, line := range log.all() {
+		if m := regexp.MustCompile(`\*\*\* (\d+) log lines were dropped`).FindStringSubmatch(line); m != nil {
+			n, _ := strconv.Atoi(m[1])
+			dropped += n
+		}
 		if len(line) < 3 || strings.Count(line, line[:1]) < len(line)/2 {
 			continue
 		}
@@ -130,8 +136,9 @@ func TestLogNotTorn(t *testing.T) {
 		}
 		whole++
 	}
-	if whole != 24*30 {
-		t.Errorf("%d lines of %d", whole, 24*30)
+	// This reader may be slower than eight writers on a busy machine; what it missed was counted.
+	if whole+dropped < 24*30 || whole < 24*30/2 {
+		t.Errorf("%d lines and %d dropped of %d", whole, dropped, 24*30)
 	}
 }
 
