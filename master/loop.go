@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -125,6 +126,10 @@ func emptyPipe() (*os.File, error) {
 }
 
 func (l *loop) run() int {
+	// Landlock is entered by each thread for itself (Linux before 7.0), so each has a domain of its own, and a process made by one
+	// thread may not be looked into (smaps_rollup) by another. The owner makes the zygote and measures what comes of it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	signal.Notify(l.signals, unix.SIGCHLD, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGTSTP)
 	// Not ignored: that would be inherited by what we start.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
