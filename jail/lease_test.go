@@ -83,7 +83,7 @@ func TestLeaseFile(t *testing.T) {
 // TestUserLeases: what the system gives to a user is enough for several jails of that user.
 func TestUserLeases(t *testing.T) {
 	if os.Getenv("JAIL_TEST_LEASES") == "" {
-		t.Skip("run as an ordinary user with subordinate ids by TestSubordinateSetup")
+		t.Skip("run as an ordinary user with subordinate ids by TestSubordinateIDs")
 	}
 	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
 	seen := map[int]bool{}
