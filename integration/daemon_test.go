@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -64,7 +65,12 @@ func checkJailed(t *testing.T, d harness.Proc, master int) {
 		t.Errorf("ids %v, the master has %v", got, worker)
 	}
 	for _, field := range []string{"CapPrm", "CapEff", "CapAmb", "SigIgn", "SigBlk"} {
-		if got := harness.StatusField(d.PID, field); strings.Trim(got[0], "0") != "" {
+		got := harness.StatusField(d.PID, field)
+		if field == "SigIgn" { // glibc's posix_spawn, as make uses it, leaves its own signals 32 and 33 ignored in what it starts
+			mask, _ := strconv.ParseUint(got[0], 16, 64)
+			got[0] = fmt.Sprintf("%x", mask&^(3<<31))
+		}
+		if strings.Trim(got[0], "0") != "" {
 			t.Errorf("%s is %s", field, got[0])
 		}
 	}
