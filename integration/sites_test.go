@@ -104,7 +104,7 @@ func (s *startedSite) serve(t *testing.T) {
 		e.Run("mkdir", "-p", at(s.venv+"/bin"))
 		e.Run("ln", "-s", "/usr/bin/python3", at(s.venv+"/bin/python3"))
 	}
-	script := "ip link set lo up"
+	script := `exec 9<"$1" && shift && ip link set lo up` // by descriptor: the binary may lie below what is hidden now
 	for _, top := range []string{"/srv", "/var", "/run", "/tmp"} {
 		e.Run("mkdir", "-p", tree+top)
 		script += fmt.Sprintf(" && mount --bind %s%s %s", tree, top, top)
@@ -113,7 +113,7 @@ func (s *startedSite) serve(t *testing.T) {
 		e.Run("mkdir", "-p", at(dir))
 	}
 	server := e.StartWith(harness.Options{
-		Wrap: []string{"unshare", "--mount", "--net", "--propagation", "private", "sh", "-c", script + " && cd " + siteCWD + ` && exec "$@"`, "sh"},
+		Wrap: []string{"unshare", "--mount", "--net", "--propagation", "private", "sh", "-c", script + " && cd " + siteCWD + ` && exec /proc/self/fd/9 "$@"`, "sh"},
 		Args: append([]string{"--ini", s.file + ".ini"}, s.args...),
 	})
 	addr, path := s.addr, s.path
