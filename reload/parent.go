@@ -276,11 +276,7 @@ func (p *parent) do(act action) {
 		}
 	case actRevert:
 		if p.serving != nil {
-			p.newest = p.serving
-			p.watchFiles(p.newest)
-			p.keepMetrics()
-			p.watchLog(p.newest)
-			p.startPushing()
+			p.takeOver(p.serving)
 		}
 		p.dropSockets()
 	case actCount:
@@ -306,6 +302,16 @@ func (p *parent) warn(err error) {
 	}
 }
 
+// takeOver makes a configuration the newest one: the next generation is built from it, and what the parent itself watches, keeps and
+// pushes is what it says.
+func (p *parent) takeOver(snap *snapshot) {
+	p.newest = snap
+	p.watchFiles(snap)
+	p.keepMetrics()
+	p.watchLog(snap)
+	p.startPushing()
+}
+
 // reloadConfig reads the configuration again and binds what is new in it. Whatever is wrong leaves everything as it is.
 func (p *parent) reloadConfig() event {
 	cfg, err := p.setup.Load()
@@ -320,13 +326,9 @@ func (p *parent) reloadConfig() event {
 	for _, text := range unchangeable(p.newest.cfg, cfg) {
 		p.log.Warn().Msg(text)
 	}
-	p.newest = snap
-	p.watchFiles(snap)
-	p.keepMetrics()
-	p.watchLog(snap)
+	p.takeOver(snap)
 	if cfg.Log.Files.Reopen {
 		p.setup.Logs.Reopen()
 	}
-	p.startPushing()
 	return evLoaded{overlap: cfg.Reload.Overlap}
 }
