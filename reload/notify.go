@@ -12,12 +12,12 @@ import (
 	"gowsgi/jail"
 )
 
-// ServiceEnv are the variables by which a service manager talks to its own child: nothing of ours hands them on.
-var ServiceEnv = []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}
+// serviceEnv are the variables by which a service manager talks to its own child: nothing of ours hands them on.
+var serviceEnv = []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}
 
 // forgetService takes them out of the environment of what we start.
 func forgetService() {
-	for _, name := range ServiceEnv {
+	for _, name := range serviceEnv {
 		_ = os.Unsetenv(name) // fails for a name with = only
 	}
 }

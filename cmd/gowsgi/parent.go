@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 
@@ -132,14 +131,6 @@ func loadAgain(options config.Options) (cfg *config.Config, err error) {
 		}
 	}()
 	return config.Load(options)
-}
-
-// withoutService is the environment without what a service manager means for its own child.
-func withoutService(env []string) []string {
-	return slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
-		name, _, _ := strings.Cut(kv, "=")
-		return slices.Contains(reload.ServiceEnv, name)
-	})
 }
 
 // printProblems writes each problem of a configuration on a line of its own.

@@ -56,7 +56,7 @@ func payload(terminal bool) func(*config.Config, reload.Boot) (any, error) {
 		jobs, cronMercy := crons(cfg)
 		return master.Settings{
 			Conf: conf, Interpreter: cfg.Python.Interpreter, Home: cfg.Python.Home,
-			Env:   environment(withoutService(os.Environ()), cfg.Process.Env),
+			Env:   environment(os.Environ(), cfg.Process.Env),
 			Hooks: hooks, Shell: cfg.Isolation.Shell,
 			DieOnTerm: cfg.Process.DieOnTerm, ContainerInit: boot.ContainerInit,
 			MercySeconds: cfg.Process.WorkerReloadMercy, NeedApp: cfg.Process.NeedApp,
