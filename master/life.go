@@ -116,11 +116,8 @@ func (m *machine) lastOther(s *slot, ev Sampled, now time.Time) []Action {
 
 // served: a worker has done its number of requests. It serves on until its turn has come.
 func (m *machine) served(msg worker.Message, now time.Time) []Action {
-	if msg.Slot > len(m.slots) {
-		return nil
-	}
-	s := &m.slots[msg.Slot-1]
-	if s.pid != msg.PID || s.state != slotRunning {
+	s := m.speaker(msg, slotRunning)
+	if s == nil {
 		return nil
 	}
 	m.wantRecycle(s, metrics.CauseMaxRequests)
@@ -129,11 +126,8 @@ func (m *machine) served(msg worker.Message, now time.Time) []Action {
 
 // monitored: the app raised an exception after which the worker is not to be trusted. It serves on until its turn has come.
 func (m *machine) monitored(msg worker.Message, now time.Time) []Action {
-	if msg.Slot > len(m.slots) {
-		return nil
-	}
-	s := &m.slots[msg.Slot-1]
-	if s.pid != msg.PID || s.state != slotRunning {
+	s := m.speaker(msg, slotRunning)
+	if s == nil {
 		return nil
 	}
 	m.wantRecycle(s, metrics.CauseException)

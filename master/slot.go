@@ -91,13 +91,22 @@ func (m *machine) forked(msg worker.Message, now time.Time) []Action {
 	return acts
 }
 
-func (m *machine) workerReady(msg worker.Message, now time.Time) []Action {
+// speaker is the worker that a message claims to come from, nil when that worker was told to leave meanwhile, is not in the state in
+// which it would say this, or the claim is not true.
+func (m *machine) speaker(msg worker.Message, state slotState) *slot {
 	if msg.Slot > len(m.slots) {
 		return nil
 	}
-	s := &m.slots[msg.Slot-1]
-	if s.pid != msg.PID || s.state != slotStarting {
-		return nil // of a worker that was told to leave meanwhile, or a claim that is not true
+	if s := &m.slots[msg.Slot-1]; s.pid == msg.PID && s.state == state {
+		return s
+	}
+	return nil
+}
+
+func (m *machine) workerReady(msg worker.Message, now time.Time) []Action {
+	s := m.speaker(msg, slotStarting)
+	if s == nil {
+		return nil
 	}
 	s.to(slotRunning)
 	acts := append([]Action{Mark{Slot: s.id, What: MarkRunning}}, m.lookAtPause(s)...)
