@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -90,13 +89,7 @@ func background(stdin []byte, stderr io.Writer) int {
 	if n, _ := ready.Read(b[:]); n == 1 {
 		return verdict.OK
 	}
-	var status unix.WaitStatus
-	for {
-		_, err = unix.Wait4(pid, &status, 0, nil)
-		if !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
+	status, err := waitFor(pid)
 	switch {
 	case err != nil:
 		fmt.Fprintf(stderr, "cannot wait for the process in the background: %v\n", err)

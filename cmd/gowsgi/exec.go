@@ -31,13 +31,7 @@ func shellOutput(cmd string) ([]byte, error) {
 	}
 	out, readErr := io.ReadAll(io.LimitReader(r, maxOutput+1))
 	r.Close() // a command that still writes gets SIGPIPE instead of waiting for us
-	var status unix.WaitStatus
-	for {
-		_, err = unix.Wait4(pid, &status, 0, nil)
-		if !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
+	status, err := waitFor(pid)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("cannot wait for %q: %w", cmd, err)
@@ -51,6 +45,15 @@ func shellOutput(cmd string) ([]byte, error) {
 		return nil, fmt.Errorf("cannot use the output of %q: exit code %d", cmd, status.ExitStatus())
 	}
 	return out, nil
+}
+
+// waitFor waits for the end of exactly this child.
+func waitFor(pid int) (status unix.WaitStatus, err error) {
+	for {
+		if _, err = unix.Wait4(pid, &status, 0, nil); !errors.Is(err, unix.EINTR) {
+			return status, err
+		}
+	}
 }
 
 // readFD reads an inherited descriptor to its end, for @(fd://N).
