@@ -147,8 +147,8 @@ func (l *Log) options() []option {
 		{"log-req-route", "NAME REGEXP: request lines that match go to the req-loggers of that name; repeatable", route(&s.ReqRoutes)},
 		{"log-encoder", "change each line: prefix, suffix, nl, format, json; repeatable", encoder(&s.Encoders)},
 		{"log-req-encoder", "change each line of the req-loggers; repeatable", encoder(&s.ReqEncoders)},
-		{"log-filter", "log only lines that match one of these; repeatable", lineExprs(&s.Filters)},
-		{"log-drain", "do not log lines that match; repeatable", lineExprs(&s.Drains)},
+		{"log-filter", "log only lines that match one of these; repeatable", expressions(&s.Filters, checkExpr)},
+		{"log-drain", "do not log lines that match; repeatable", expressions(&s.Drains, checkExpr)},
 	}
 }
 
@@ -234,16 +234,6 @@ func route(list *[]LogRoute) setter {
 			return err
 		}
 		*list = append(*list, LogRoute{name, expr})
-		return nil
-	}
-}
-
-func lineExprs(list *[]string) setter {
-	return func(v *value) error {
-		if err := checkExpr(v.Value); err != nil {
-			return err
-		}
-		*list = append(*list, v.Value)
 		return nil
 	}
 }

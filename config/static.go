@@ -58,7 +58,7 @@ func (s *Static) options() []option {
 		{"static-skip-ext", "ask the app for paths with this ending; repeatable", words(&s.SkipExt)},
 		{"static-safe", "let symbolic links in served directories lead here; repeatable", words(&s.Safe)},
 		{"mime-file", "read types by suffix from this file instead of /etc/mime.types; repeatable", words(&s.MIMEFiles)},
-		{"static-gzip", "send NAME.gz to clients that take it, for files whose path matches this expression; repeatable", expressions(&s.Gzip)},
+		{"static-gzip", "send NAME.gz to clients that take it, for files whose path matches this expression; repeatable", expressions(&s.Gzip, expression)},
 		{"static-gzip-all", "... for all files", boolean(&s.GzipAll)},
 		{"static-gzip-dir", "... for files below this directory; repeatable", words(&s.GzipDirs)},
 		{"static-gzip-ext", "... for files with this ending; repeatable", words(&s.GzipExts)},
@@ -94,10 +94,10 @@ func staticMap(p *[][2]string) setter {
 	}
 }
 
-// expressions appends a regular expression, which the workers compile: Python's, like PCRE, know more than Go's.
-func expressions(p *[]string) setter {
+// expressions appends a regular expression that check finds in order.
+func expressions(p *[]string, check func(string) error) setter {
 	return func(v *value) error {
-		if err := expression(v.Value); err != nil {
+		if err := check(v.Value); err != nil {
 			return err
 		}
 		*p = append(*p, v.Value)
@@ -105,6 +105,7 @@ func expressions(p *[]string) setter {
 	}
 }
 
+// expression looks at one that the workers compile: Python's, like PCRE, know more than Go's.
 func expression(text string) error {
 	if _, err := regexp.Compile(text); err != nil && !strings.Contains(text, "(?") && !strings.Contains(text, `\`) {
 		return bad("not a regular expression: "+strings.TrimPrefix(err.Error(), "error parsing regexp: "), "")
