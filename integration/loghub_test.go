@@ -94,6 +94,8 @@ def application(environ, start_response):
     return [b'ok']
 `
 
+var droppedNotice = regexp.MustCompile(`^\*\*\* (\d+) log lines were dropped`)
+
 // TestLogNotTorn: lines of 64 KiB from eight workers, printed, logged and written, come out whole when the log is a pipe.
 func TestLogNotTorn(t *testing.T) {
 	e := harness.New(t)
@@ -124,7 +126,7 @@ func TestLogNotTorn(t *testing.T) {
 	log.wait(t, "goodbye to uWSGI.")
 	whole, dropped := 0, 0
 	for _, line := range log.all() {
-		if m := regexp.MustCompile(`\*\*\* (\d+) log lines were dropped`).FindStringSubmatch(line); m != nil {
+		if m := droppedNotice.FindStringSubmatch(line); m != nil {
 			n, _ := strconv.Atoi(m[1])
 			dropped += n
 		}

@@ -2,6 +2,7 @@ package python_test
 
 import (
 	"encoding/json"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -46,14 +47,7 @@ func TestRequestLine(t *testing.T) {
 		talk(t, addr, data)
 	}
 	m.waitLogs("[pid: ", len(requests))
-	var theirs []string
-	for range 100 {
-		out, _ := exec.Command("cat", logPath).Output()
-		if theirs = requestLine.FindAllString(string(out), -1); len(theirs) == len(requests) {
-			break
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	theirs := linesOf(logPath, requestLine, len(requests))
 	ours := requestLine.FindAllString(m.log.String(), -1)
 	if len(theirs) != len(ours) {
 		t.Fatalf("%d lines from uwsgi, %d from gowsgi", len(theirs), len(ours))
@@ -139,14 +133,7 @@ func TestLogFormat(t *testing.T) {
 	}
 	m.waitLogs("line ", len(requests))
 	lines := regexp.MustCompile(`(?m)^line .*$`)
-	var theirs []string
-	for range 100 {
-		out, _ := exec.Command("cat", logPath).Output()
-		if theirs = lines.FindAllString(string(out), -1); len(theirs) == len(requests) {
-			break
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	theirs := linesOf(logPath, lines, len(requests))
 	ours := lines.FindAllString(m.log.String(), -1)
 	if len(theirs) != len(requests) || len(ours) != len(requests) {
 		t.Fatalf("%d lines from uwsgi, %d from gowsgi", len(theirs), len(ours))
@@ -189,4 +176,16 @@ func TestLogFormatEscapes(t *testing.T) {
 		talk(t, m.addrs[0], get("/ignore", "REQUEST_URI", "/a\"\n\\"))
 		m.waitLog(want)
 	}
+}
+
+// linesOf waits until a log has so many lines of a kind, and returns those that it has.
+func linesOf(logPath string, kind *regexp.Regexp, want int) (lines []string) {
+	for range 100 {
+		out, _ := os.ReadFile(logPath)
+		if lines = kind.FindAllString(string(out), -1); len(lines) == want {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return lines
 }
