@@ -68,6 +68,13 @@ func noFront(c *Config, _ func(string) bool) bool {
 	return !slices.ContainsFunc(c.Sockets.List, func(s Socket) bool { return s.Front })
 }
 
+// strays tells whether a route leads to a logger that does not exist.
+func strays(routes []LogRoute, loggers []Logger) bool {
+	return slices.ContainsFunc(routes, func(r LogRoute) bool {
+		return !slices.ContainsFunc(loggers, func(l Logger) bool { return l.Name == r.Name })
+	})
+}
+
 var rules = []rule{
 	{"namespace", with("pivot_root"), SeverityError, "namespace and pivot_root both make the root", "keep one"},
 	{"namespace", with("chroot"), SeverityError, "namespace and chroot both make the root", "keep one"},
@@ -105,5 +112,9 @@ var rules = []rule{
 	{"static-expires", noFiles, SeverityWarning, "no files are served", "write static-map = /prefix=directory"},
 	{"http-keepalive", noFront, SeverityWarning, "there is no http", "http11-socket keeps its connections"},
 	{"http-timeout", noFront, SeverityWarning, "there is no http", "socket-timeout is the limit of the other sockets"},
+	{"log-route", func(c *Config, _ func(string) bool) bool { return strays(c.Log.Sort.Routes, c.Log.Sort.Loggers) }, SeverityWarning,
+		"no logger has this name: these lines go nowhere else", "write logger = NAME TYPE:WHERE"},
+	{"log-req-route", func(c *Config, _ func(string) bool) bool { return strays(c.Log.Sort.ReqRoutes, c.Log.Sort.ReqLoggers) }, SeverityWarning,
+		"no req-logger has this name: these lines go nowhere else", "write req-logger = NAME TYPE:WHERE"},
 	{"module", with("wsgi-file"), SeverityWarning, "module and wsgi-file both name the app: the module is taken", "keep one"},
 }

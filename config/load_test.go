@@ -223,9 +223,11 @@ func TestRules(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"http-socket = :80\nmount = /a=b:c":      "no SCRIPT_NAME to choose the app by",
-		"http-socket = :80\nstatic-index = a":    "no files are served",
-		"http-socket = :80\nhttp-keepalive = 75": "there is no http",
+		"http-socket = :80\nmount = /a=b:c":         "no SCRIPT_NAME to choose the app by",
+		"http-socket = :80\nstatic-index = a":       "no files are served",
+		"logger = a stdio\nlog-route = b x":         "no logger has this name",
+		"req-logger = a stdio\nlog-req-route = b x": "no req-logger has this name",
+		"http-socket = :80\nhttp-keepalive = 75":    "there is no http",
 	} {
 		c := mustLoad(t, map[string]string{"/site/a.ini": "[uwsgi]\n" + text + "\n"}, "--ini", "a.ini")
 		if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0].Error(), want) {
