@@ -2,7 +2,7 @@
 
 from os import close, dup, write
 from _signal import sigwait
-from time import time
+from time import sleep, time
 
 from _gowsgi.core import monotonic_ns
 from _gowsgi.runtime import log, print_traceback
@@ -10,6 +10,7 @@ from _gowsgi.runtime import log, print_traceback
 from _socket import AF_UNIX, SHUT_RDWR, SOCK_STREAM, socket
 
 SIGNAL = 40  # a real-time signal that worker.main blocks in every thread; the master sends it
+STACKS = 0.1  # seconds: the stacks, asked for just before, are written piece by piece, and our line would fall among them
 TEXT = b"Gateway Timeout"
 HEAD = b"HTTP/1.1 504 Gateway Timeout\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
 ANSWER = HEAD % len(TEXT)
@@ -25,6 +26,8 @@ def watch(rt):
     """Waits for the master's signal, for as long as the process lives."""
     while True:
         sigwait((SIGNAL,))
+        if rt.conf["stack_on_usr2"]:
+            sleep(STACKS)
         try:
             for core in rt.cores:
                 look(rt, core)
