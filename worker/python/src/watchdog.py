@@ -10,7 +10,7 @@ from _gowsgi.runtime import log, print_traceback
 from _socket import AF_UNIX, SHUT_RDWR, SOCK_STREAM, socket
 
 SIGNAL = 40  # a real-time signal that worker.main blocks in every thread; the master sends it
-STACKS = 0.1  # seconds: the stacks, asked for just before, are written piece by piece, and our line would fall among them
+STACKS = 0.1  # seconds: the stacks, asked for just before, come piece by piece, and our line would fall among them
 TEXT = b"Gateway Timeout"
 HEAD = b"HTTP/1.1 504 Gateway Timeout\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
 ANSWER = HEAD % len(TEXT)
