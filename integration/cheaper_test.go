@@ -10,8 +10,25 @@ import (
 	"gowsgi/integration/harness"
 )
 
-// statuses lists the status words of all workers, sorted, from the stats socket.
+// statuses lists the status words of all workers, sorted, from the stats socket. The words come from the scoreboard, the number wanted from
+// the parent, which the master tells a moment later: they must agree soon, not at once.
 func statuses(t *testing.T, addr string) []string {
+	t.Helper()
+	all, wanted := workerWords(t, addr)
+	if !harness.Eventually(3*time.Second, func() bool {
+		if wanted == len(all)-count(all, "cheap") {
+			return true
+		}
+		all, wanted = workerWords(t, addr)
+		return false
+	}) {
+		t.Errorf("%d workers are wanted, %q", wanted, all)
+	}
+	return all
+}
+
+// workerWords asks the stats socket once for the status words and for the number of workers that are wanted.
+func workerWords(t *testing.T, addr string) (all []string, wanted int) {
 	t.Helper()
 	text, err := harness.Exchange(addr, "", false, 5*time.Second)
 	if err != nil {
@@ -26,15 +43,11 @@ func statuses(t *testing.T, addr string) []string {
 	if err := json.Unmarshal([]byte(text), &doc); err != nil {
 		t.Fatalf("%v in %.300q", err, text)
 	}
-	var all []string
 	for _, w := range doc.Workers {
 		all = append(all, w.Status)
 	}
 	slices.Sort(all)
-	if cheap := count(all, "cheap"); doc.Gowsgi.Wanted != len(all)-cheap {
-		t.Errorf("%d workers are wanted, %q", doc.Gowsgi.Wanted, all)
-	}
-	return all
+	return all, doc.Gowsgi.Wanted
 }
 
 func count(words []string, word string) int {
