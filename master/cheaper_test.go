@@ -125,7 +125,7 @@ func TestCheaper(t *testing.T) {
 		"not idle while a request runs or waits": {sleepy, after(
 			step{ev: ticks(idle, idle)}, step{ev: ticks(busy, idle), wait: 9 * s}, step{ev: Ticked{Workers: []Load{{}, {}}, Queue: 1}, wait: 9 * s})},
 		"a worker that crashes on its way to sleep": {sleepy, after(
-			step{ev: ticks(idle, idle)}, step{ev: ticks(idle, idle), wait: 5 * s, want: "HUP 11, HUP 12"}, step{ev: killed(11, 11), want: "died cheap, cheap 1"},
+			step{ev: ticks(idle, idle)}, step{ev: ticks(idle, idle), wait: 5 * s, want: "HUP 11, HUP 12"}, step{ev: killed(11, 11), want: "died signal, cheap 1"},
 			step{ev: Leave{}, want: "quit, HUP 12"}, step{ev: exited(12, 17), want: "died cheap"}, step{ev: exited(5, 0), want: "exit 0"})},
 		"asleep as the parent wants it, with one on its way": {sleepy, after(
 			step{ev: exited(11, 1), wait: s, want: "died exit, fork 1/3"}, step{ev: Scale{Cheap: true}, want: "HUP 12"}, step{ev: Scale{Cheap: true}},

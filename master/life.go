@@ -48,19 +48,18 @@ const lastWords = 500 * time.Millisecond
 
 // sampled applies the limits to one worker. Killing comes first; recycling waits for its turn.
 func (m *machine) sampled(ev Sampled, now time.Time) []Action {
-	if ev.Slot < 1 || ev.Slot > len(m.slots) || m.phase != serving {
+	if ev.Slot < 1 || ev.Slot > len(m.slots) {
 		return nil
 	}
-	s := &m.slots[ev.Slot-1]
-	if s.state == slotLeaving {
+	s, lim := &m.slots[ev.Slot-1], &m.set.Limits
+	overdue := lim.Harakiri > 0 && ev.Busy > lim.Harakiri && (lim.HarakiriQueue == 0 || m.queue > lim.HarakiriQueue)
+	switch {
+	case s.state == slotLeaving && s.overdue:
 		return m.lastOther(s, ev, now)
-	}
-	if s.state != slotRunning {
-		return nil
-	}
-	lim := &m.set.Limits
-	if lim.Harakiri > 0 && ev.Busy > lim.Harakiri && (lim.HarakiriQueue == 0 || m.queue > lim.HarakiriQueue) {
+	case overdue && (s.state == slotRunning || (s.state == slotLeaving && !m.brutal)):
 		return m.harakiri(s, ev, now)
+	case s.state != slotRunning || m.phase != serving:
+		return nil
 	}
 	if over(ev.RSS, lim.EvilRSS) || over(ev.VSZ, lim.EvilAS) {
 		s.why = metrics.CauseRSS
@@ -102,12 +101,17 @@ func (m *machine) harakiri(s *slot, ev Sampled, now time.Time) []Action {
 	if ev.Others > 0 {
 		mercy, text = m.set.mercy(), fmt.Sprintf("%d other request(s) are finished first", ev.Others)
 	}
+	if s.state == slotLeaving { // it was told before, and has no more time than it was given then
+		s.surplus = s.surplus || s.why == metrics.CauseCheap
+		s.why, s.deadline = metrics.CauseHarakiri, earliest(s.deadline, now.Add(mercy))
+		return acts
+	}
 	return append(acts, m.sendOff(s, metrics.CauseHarakiri, fmt.Sprintf("worker %d (pid: %d) is replaced: %s", s.id, s.pid, text), unix.SIGHUP, mercy, now)...)
 }
 
 // lastOther ends the mercy of an overdue worker when only its overdue requests are left.
 func (m *machine) lastOther(s *slot, ev Sampled, now time.Time) []Action {
-	if s.overdue && ev.Others == 0 && !s.softened && s.deadline.After(now.Add(lastWords)) {
+	if ev.Others == 0 && !s.softened && s.deadline.After(now.Add(lastWords)) {
 		s.deadline = now.Add(lastWords)
 		return []Action{Kill{s.pid, signalOverdue}} // for those that became overdue since
 	}

@@ -77,6 +77,9 @@ func (m *machine) handle(ev Event, now time.Time) []Action {
 	}
 	switch ev := ev.(type) {
 	case Booted:
+		if m.zygotes > 0 {
+			return nil
+		}
 		return append(m.asUser(false), RunHooks{PreApp}, m.startZygote(&m.zygote, now))
 	case HooksFailed:
 		m.phase = ended
@@ -207,7 +210,7 @@ func (m *machine) leave(brutal bool, now time.Time) []Action {
 
 // maybeGone ends the master once nothing that it started is left.
 func (m *machine) maybeGone(now time.Time) []Action {
-	if m.phase != leaving || m.zygote.pid != 0 || m.zygote.state == zygoteStarting || len(m.retired) > 0 || !m.unitsGone() {
+	if m.phase != leaving || m.zygote.state != zygoteNone || len(m.retired) > 0 || !m.unitsGone() {
 		return nil
 	}
 	for i := range m.slots {

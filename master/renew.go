@@ -105,9 +105,10 @@ func (m *machine) replaceAll(now time.Time) []Action {
 	return append(acts, m.turnOver(now)...)
 }
 
-// turnOver carries on with whatever replaces workers; to be called when a slot has changed.
+// turnOver carries on with whatever replaces workers; to be called when a slot has changed. While no zygote is there to fork the next one, a
+// worker is better than none.
 func (m *machine) turnOver(now time.Time) []Action {
-	if m.phase != serving {
+	if m.phase != serving || m.zygote.state != zygoteReady {
 		return nil
 	}
 	return append(m.replace(now), m.recycle(now)...)

@@ -62,6 +62,7 @@ type sleeper struct {
 	busyTime  []time.Duration // by slot, at the last tick
 	ticked    time.Time
 	askedStop bool
+	wanted    int // workers asked for while the last ones leave
 }
 
 // settle says at the start which places stay empty: before the first fork.
@@ -215,14 +216,18 @@ func (m *machine) cheapen(s *slot, now time.Time) []Action {
 
 // cheaped: a worker that was to save resources has left.
 func (m *machine) cheaped(s *slot, pid int, now time.Time) []Action {
-	s.quick = 0
-	s.to(slotCheap)
 	acts := []Action{
 		Log{Info, fmt.Sprintf("worker %d killed successfully (pid: %d)", s.id, pid)},
 		Log{Info, fmt.Sprintf("uWSGI worker %d cheaped.", s.id)},
-		Mark{Slot: s.id, What: MarkCheap},
 	}
-	acts = append(acts, m.maybeAsleep()...)
+	if m.sleep.wanted > 0 {
+		m.sleep.wanted--
+		m.sleep.asleep = false
+		s.quick, s.due = 0, now
+		s.to(slotWaiting)
+		return append(acts, m.forkDue(now)...)
+	}
+	acts = append(acts, m.emptied(s)...)
 	return append(acts, m.turnOver(now)...)
 }
 
@@ -245,15 +250,14 @@ func (m *machine) maybeSleep(now time.Time) []Action {
 
 // goCheap sends all workers off; the first connection after that brings them back.
 func (m *machine) goCheap(now time.Time) []Action {
-	m.sleep.asleep = true
+	m.sleep.asleep, m.sleep.wanted = true, 0
 	var acts []Action
 	for i := range m.slots {
 		switch s := &m.slots[i]; s.state {
 		case slotRunning, slotStarting:
 			acts = append(acts, m.cheapen(s, now)...)
 		case slotWaiting:
-			s.to(slotCheap)
-			acts = append(acts, Mark{Slot: s.id, What: MarkCheap})
+			acts = append(acts, m.emptied(s)...)
 		}
 	}
 	return append(acts, m.maybeAsleep()...)
@@ -261,24 +265,29 @@ func (m *machine) goCheap(now time.Time) []Action {
 
 // maybeAsleep watches the sockets once the last worker has left.
 func (m *machine) maybeAsleep() []Action {
-	if !m.sleep.asleep || m.sleep.watching {
+	if !m.sleep.asleep || m.sleep.watching || !m.allCheap() {
 		return nil
-	}
-	for i := range m.slots {
-		if m.slots[i].state != slotCheap {
-			return nil
-		}
 	}
 	m.sleep.watching = true
 	return []Action{Log{Info, "cheap mode enabled: waiting for socket connection..."}, WatchSockets{}}
 }
 
+func (m *machine) allCheap() bool {
+	for i := range m.slots {
+		if m.slots[i].state != slotCheap {
+			return false
+		}
+	}
+	return true
+}
+
 // knocked: somebody wants to be served.
 func (m *machine) knocked(now time.Time) []Action {
 	m.sleep.watching = false
-	if !m.sleep.asleep || m.phase != serving {
+	if !m.sleep.asleep || m.phase != serving || !m.allCheap() {
 		return nil
 	}
+	m.sleep.wanted = 0
 	m.sleep.asleep, m.sleep.active = false, now
 	n := len(m.slots)
 	if m.set.Cheaper.Min > 0 {
@@ -295,12 +304,12 @@ func (m *machine) scale(ev Scale, now time.Time) []Action {
 	case ev.Cheap && !m.sleep.asleep:
 		return m.goCheap(now)
 	case ev.Cheap:
+		m.sleep.wanted = 0
 		return nil
 	case m.scaler == nil:
 		return []Action{Log{Warn, "The number of workers is fixed: set cheaper (with cheaper-algo = manual for no other change) to add and take away workers"}}
 	case ev.Delta > 0:
-		m.sleep.asleep = false
-		return m.grow(ev.Delta, now)
+		return m.more(ev.Delta, now)
 	}
 	var acts []Action
 	for ; ev.Delta < 0; ev.Delta++ {
@@ -309,21 +318,56 @@ func (m *machine) scale(ev Scale, now time.Time) []Action {
 	return acts
 }
 
-// takeAway tells the newest worker to leave, busy or not: it answers what it has first.
+// more adds workers. Those that leave for good are not places yet: when all do, the last ones make room for what is asked for.
+func (m *machine) more(n int, now time.Time) []Action {
+	for i := range m.slots {
+		if m.slots[i].state == slotCheap {
+			m.sleep.asleep = false
+			return m.grow(n, now)
+		}
+	}
+	if m.sleep.asleep {
+		m.sleep.wanted = min(m.sleep.wanted+n, len(m.slots))
+	}
+	return nil
+}
+
+// takeAway takes the last worker: one that does not serve yet, if there is such, lest none does. A busy one answers what it has first.
 func (m *machine) takeAway(now time.Time) []Action {
-	var last *slot
+	var running, coming, waits *slot
 	count := 0
 	for i := range m.slots {
 		s := &m.slots[i]
-		if s.wanted() && !(s.state == slotLeaving && s.why == metrics.CauseCheap) {
-			count++
+		if !s.wanted() || s.surplus || (s.state == slotLeaving && s.why == metrics.CauseCheap) {
+			continue
 		}
-		if s.state == slotRunning {
-			last = s
+		count++
+		switch s.state {
+		case slotRunning:
+			running = s
+		case slotWaiting:
+			waits = s
+		default:
+			coming = s
 		}
 	}
-	if last == nil || count <= m.set.Cheaper.Min {
+	switch {
+	case count <= m.set.Cheaper.Min || m.sleep.asleep:
 		return nil
+	case waits != nil:
+		return m.emptied(waits)
+	case coming != nil && coming.state == slotStarting:
+		return m.cheapen(coming, now)
+	case coming != nil:
+		coming.surplus = true
+		return []Action{Log{Info, fmt.Sprintf("worker %d is not needed: none comes after the one that is on its way", coming.id)}}
 	}
-	return m.cheapen(last, now)
+	return m.cheapen(running, now)
+}
+
+// emptied leaves a place without a process.
+func (m *machine) emptied(s *slot) []Action {
+	s.surplus, s.quick = false, 0
+	s.to(slotCheap)
+	return append([]Action{Mark{Slot: s.id, What: MarkCheap}}, m.maybeAsleep()...)
 }

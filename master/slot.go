@@ -46,6 +46,7 @@ type slot struct {
 	why      metrics.Cause // of the end that we are bringing about; CauseExit = none
 	overdue  bool          // harakiri: it has a request that takes too long
 	softened bool          // harakiri: the graceful signal was sent
+	surplus  bool          // forking, leaving: nobody comes after it
 
 	recycle    bool // wants to be replaced, when its turn comes
 	recycleWhy metrics.Cause
@@ -86,7 +87,10 @@ func (m *machine) forked(msg worker.Message, now time.Time) []Action {
 		Tell{jail.Message{Type: jail.MsgNote, Event: "spawned", Slot: s.id, PID: s.pid}},
 	}
 	if m.phase == leaving {
-		acts = append(acts, m.dismiss(s, now)...)
+		return append(acts, m.dismiss(s, now)...)
+	}
+	if s.surplus {
+		acts = append(acts, m.cheapen(s, now)...)
 	}
 	return acts
 }
@@ -200,14 +204,18 @@ func (m *machine) exited(ev Exited, now time.Time) []Action {
 
 func (m *machine) workerExited(s *slot, ev Exited, now time.Time) []Action {
 	pid, was, why, status := s.pid, s.state, s.why, ev.Status
-	s.pid, s.why, s.recycle, s.overdue, s.softened = 0, metrics.CauseExit, false, false, false
+	unwanted := was == slotLeaving && (why == metrics.CauseCheap || s.surplus)
+	s.pid, s.why, s.recycle, s.overdue, s.softened, s.surplus = 0, metrics.CauseExit, false, false, false, false
 	cause := causeOf(was, m.brutal, ev)
-	if why != metrics.CauseExit {
+	if why != metrics.CauseExit && (why == metrics.CauseHarakiri || !crashed(status)) {
 		cause = why
 	}
 	acts := []Action{
 		dead(s.id, cause),
 		Tell{jail.Message{Type: jail.MsgNote, Event: "died", Slot: s.id, PID: pid, Cause: cause.String()}},
+	}
+	if was == slotLeaving && cause != why && crashed(status) {
+		acts = append(acts, Log{Warn, fmt.Sprintf("worker %d (pid: %d) crashed while it left: %s", s.id, pid, explain(cause, status))})
 	}
 	if m.phase == leaving {
 		s.to(slotEmpty)
@@ -219,7 +227,7 @@ func (m *machine) workerExited(s *slot, ev Exited, now time.Time) []Action {
 		acts = append(acts, m.tellFailed(fmt.Sprintf("worker %d could not import the application", s.id))...)
 		return append(acts, Log{Error, fmt.Sprintf("OOPS ! failed loading app in worker %d (pid: %d)", s.id, pid)}, Exit{verdict.FailedApp})
 	}
-	if (was == slotLeaving && why == metrics.CauseCheap) || m.sleep.asleep {
+	if unwanted || m.sleep.asleep {
 		return append(acts, m.cheaped(s, pid, now)...)
 	}
 	if was == slotLeaving {
@@ -267,6 +275,18 @@ func obituary(id, pid int, status unix.WaitStatus) string {
 	return fmt.Sprintf("DAMN ! worker %d (pid: %d) died :( trying respawn ...", id, pid)
 }
 
+// crashed tells whether a process ended by a fault of its own, and not by a signal that asks it to.
+func crashed(status unix.WaitStatus) bool {
+	if !status.Signaled() {
+		return false
+	}
+	switch status.Signal() {
+	case unix.SIGSEGV, unix.SIGBUS, unix.SIGABRT, unix.SIGILL, unix.SIGFPE, unix.SIGSYS, unix.SIGTRAP:
+		return true
+	}
+	return false
+}
+
 // causeOf is the label under which a death is counted.
 func causeOf(was slotState, brutal bool, ev Exited) metrics.Cause {
 	status := ev.Status
@@ -277,6 +297,8 @@ func causeOf(was slotState, brutal bool, ev Exited) metrics.Cause {
 		return metrics.CauseOOM
 	case was == slotLeaving && status.Signaled() && status.Signal() == unix.SIGKILL:
 		return metrics.CauseKilled
+	case was == slotLeaving && crashed(status):
+		return metrics.CauseSignal
 	case was == slotLeaving && brutal:
 		return metrics.CauseStop
 	case was == slotLeaving:

@@ -210,7 +210,7 @@ func (w *world) step() {
 // check holds what is to be true after any event.
 func (w *world) check(ev Event, before []slotState) {
 	w.t.Helper()
-	recycled, missing := 0, 0
+	recycled, missing, wanted := 0, 0, w.m.phase != serving || w.m.sleep.asleep
 	for i := range w.m.slots {
 		s := &w.m.slots[i]
 		if (s.pid != 0) != (s.state == slotStarting || s.state == slotRunning || s.state == slotLeaving) {
@@ -228,6 +228,10 @@ func (w *world) check(ev Event, before []slotState) {
 		if s.wanted() && s.state != slotRunning {
 			missing++
 		}
+		wanted = wanted || (s.wanted() && !s.surplus && (s.state != slotLeaving || s.why != metrics.CauseCheap))
+	}
+	if !wanted {
+		w.t.Fatalf("seed %d, after %T%+v: the master does not sleep, but no worker is there and none is to come", w.seed, ev, ev)
 	}
 	if recycled > 0 && missing > 1 && w.m.phase == serving {
 		w.t.Fatalf("seed %d, after %T%+v: a worker is recycled while %d do not serve", w.seed, ev, ev, missing)

@@ -33,6 +33,11 @@ type zygote struct {
 	kill   time.Time // quitting: when to kill it
 }
 
+// coming tells whether the answer to StartZygote is still to come.
+func (z *zygote) coming() bool {
+	return z.state == zygoteStarting || (z.state == zygoteQuitting && z.pid == 0)
+}
+
 // start gives the zygote's place a new process.
 func (m *machine) startZygote(z *zygote, now time.Time) Action {
 	m.zygotes++
@@ -68,7 +73,7 @@ func (m *machine) zygoteWith(pid int) *zygote {
 
 func (m *machine) zygoteStarted(ev ZygoteStarted) []Action {
 	z := m.zygoteBy(ev.Number)
-	if z == nil {
+	if z == nil || !z.coming() {
 		return nil
 	}
 	z.pid = ev.PID
@@ -83,7 +88,7 @@ func (m *machine) zygoteStarted(ev ZygoteStarted) []Action {
 // (the zygote had died) the workers that live go on and it is tried again.
 func (m *machine) zygoteFailed(ev ZygoteFailed, now time.Time) []Action {
 	z := m.zygoteBy(ev.Number)
-	if z == nil {
+	if z == nil || !z.coming() {
 		return nil
 	}
 	text := ev.Err.Error()
@@ -158,6 +163,7 @@ func (m *machine) loaded(msg Said, now time.Time) []Action {
 	}
 	acts = append(acts, m.forkDue(now)...)
 	acts = append(acts, m.announce()...) // when none is wanted yet
+	acts = append(acts, m.turnOver(now)...)
 	return append(acts, m.renewAgain(now)...)
 }
 
@@ -191,15 +197,12 @@ func (m *machine) retire(z zygote, now time.Time) []Action {
 // again of the next one.
 func (m *machine) zygoteExited(z *zygote, status unix.WaitStatus, now time.Time) []Action {
 	was := *z
+	acts := []Action{DropZygote{was.number}}
 	for i := range m.slots {
 		if s := &m.slots[i]; s.state == slotForking && s.zygote == was.number {
-			s.to(slotWaiting)
-			if m.phase == leaving {
-				s.to(slotEmpty)
-			}
+			acts = append(acts, m.unfilled(s)...)
 		}
 	}
-	acts := []Action{DropZygote{was.number}}
 	how := fmt.Sprintf("exit code %d", status.ExitStatus())
 	if status.Signaled() {
 		how = fmt.Sprintf("signal %d", status.Signal())
@@ -231,7 +234,7 @@ func (m *machine) zygoteExited(z *zygote, status unix.WaitStatus, now time.Time)
 // zygotesDue starts what is to be started again and kills what does not leave.
 func (m *machine) zygotesDue(now time.Time) []Action {
 	var acts []Action
-	if m.zygote.state == zygoteNone && m.phase != leaving && !m.zygote.at.After(now) {
+	if m.zygote.state == zygoteNone && m.zygotes > 0 && m.phase != leaving && !m.zygote.at.After(now) {
 		acts = append(acts, m.startZygote(&m.zygote, now))
 	}
 	for _, z := range append([]*zygote{&m.zygote}, m.retired...) {
@@ -282,13 +285,25 @@ func (m *machine) unforked(msg worker.Message, now time.Time) []Action {
 	if s.state != slotForking || s.seq != msg.Seq {
 		return nil
 	}
-	if m.phase == leaving {
-		s.to(slotEmpty)
-		return m.maybeGone(now)
+	acts := m.unfilled(s)
+	if s.state != slotWaiting {
+		return append(acts, m.maybeGone(now)...)
 	}
 	s.quick++
 	wait := m.backoff(s.quick)
 	s.due = now.Add(wait)
-	s.to(slotWaiting)
-	return []Action{Log{Warn, fmt.Sprintf("worker %d could not be forked: trying again in %.1f seconds", s.id, wait.Seconds())}}
+	return append(acts, Log{Warn, fmt.Sprintf("worker %d could not be forked: trying again in %.1f seconds", s.id, wait.Seconds())})
+}
+
+// unfilled: the process that a place waited for does not come. It waits on, if one is still wanted there.
+func (m *machine) unfilled(s *slot) []Action {
+	switch {
+	case m.phase == leaving:
+		s.to(slotEmpty)
+	case s.surplus || m.sleep.asleep:
+		return m.emptied(s)
+	default:
+		s.to(slotWaiting)
+	}
+	return nil
 }

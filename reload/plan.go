@@ -163,6 +163,9 @@ func (p *plan) handle(ev event, now time.Time) []action {
 	}
 	switch ev := ev.(type) {
 	case evBoot:
+		if p.last > 0 {
+			return nil
+		}
 		return p.start(now)
 	case evAsked:
 		return p.wish(ev.action, now)
@@ -239,7 +242,7 @@ func (p *plan) reload(brutal bool, now time.Time) []action {
 	p.asked++
 	switch p.stage {
 	case starting:
-		if now.Sub(p.current.started) < startPatience {
+		if p.current == nil || now.Sub(p.current.started) < startPatience {
 			p.again = true
 			return []action{actLog{text: "Reload asked for while the stack starts: it follows"}}
 		}
@@ -273,6 +276,13 @@ func (p *plan) count(failed, text string) action { return actCount{failed, text,
 func (p *plan) loaded(ev evLoaded, now time.Time) []action {
 	if ev.err != nil {
 		return []action{p.count("config", ev.err.Error())}
+	}
+	switch p.stage {
+	case stopping, draining: // which goes on; what is built after it has this configuration
+		return nil
+	case overlapping:
+		p.again = true
+		return nil
 	}
 	p.reloading = true
 	switch {
@@ -380,19 +390,9 @@ func (p *plan) notStarted(ev evNotStarted, now time.Time) []action {
 		p.forget(ev.gen)
 		return acts
 	}
-	if p.current == nil || p.current.id != ev.gen {
+	if p.current == nil || p.current.id != ev.gen || p.stage != starting {
 		return nil
 	}
 	p.current.failure = ev.err.Error()
 	return p.lost(verdict.Verdict{Exit: !p.served, Code: verdict.Init, Rebuild: p.served, Why: ev.err.Error()}, now)
-}
-
-func (p *plan) forget(id uint64) bool {
-	for i, g := range p.old {
-		if g.id == id {
-			p.old = append(p.old[:i:i], p.old[i+1:]...)
-			return true
-		}
-	}
-	return false
 }

@@ -30,6 +30,16 @@ func (p *plan) ended(ev evEnded, now time.Time) []action {
 	return p.lost(verdict.OfMaster(ev.status, p.served), now)
 }
 
+func (p *plan) forget(id uint64) bool {
+	for i, g := range p.old {
+		if g.id == id {
+			p.old = append(p.old[:i:i], p.old[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
 // lost: the current generation is gone and nobody had asked for it.
 func (p *plan) lost(v verdict.Verdict, now time.Time) []action {
 	g := p.current
@@ -142,7 +152,7 @@ func (p *plan) woke(now time.Time) []action {
 	if due(p.next) {
 		acts = append(acts, p.giveUp("timeout", fmt.Sprintf("the new stack was not ready after %v", overlapPatience))...)
 	}
-	if p.stage == starting && p.again && now.Sub(p.current.started) >= startPatience {
+	if p.stage == starting && p.again && p.current != nil && now.Sub(p.current.started) >= startPatience {
 		acts = append(acts, p.followUp()...)
 	}
 	if !p.stopAt.IsZero() && p.stage != stopping && !p.stopAt.After(now) {
@@ -173,7 +183,7 @@ func (p *plan) nextWake() time.Time {
 	if p.stage == waiting {
 		consider(p.resumeAt)
 	}
-	if p.stage == starting && p.again {
+	if p.stage == starting && p.again && p.current != nil {
 		consider(p.current.started.Add(startPatience))
 	}
 	return at
