@@ -5,10 +5,13 @@ from time import monotonic
 
 from _gowsgi.body import NO_BODY, ChunkedInput, Input
 from _gowsgi.environ import scheme
-from _gowsgi.httphead import BadRequest, head
+from _gowsgi.httphead import PLAIN, BadRequest, authority, head, request_line
 from _gowsgi.request import Request
 from _gowsgi.runtime import log
 from _gowsgi.wire import Gone, report
+
+MAX_KNOWN = 256  # environs kept ready, and the bytes of a head for which one is kept
+MAX_KNOWN_HEAD = 1024
 
 
 class HttpRequest(Request):
@@ -35,6 +38,8 @@ class HttpProtocol(object):
         self.post_buffering = conf["post_buffering"]
         self.limit_post = conf["serve"]["limit_post"] if conf["serve"] else 0
         self.keep_packet = conf["log_requests"]
+        # What a head holds below its first line -> the environ that it makes. Clients repeat it from request to request.
+        self.known = {}
 
     def serve(self, fd, peer):
         """Reads one request, runs the application and closes the connection."""
@@ -67,15 +72,26 @@ class HttpProtocol(object):
 
     def request(self, kind, fd, peer, data, cut):
         """The request whose head is data[:cut]; None when it was refused, and the connection closed."""
-        env = self.base.copy()
+        length = 0
+        line_end = data.find(b"\r\n", 0, cut)
+        env = self.known.get(data[line_end:cut])
         try:
-            length, expects = head(data[:cut].decode("latin-1"), env)
+            if env is not None and line_end > 0:
+                env = env.copy()
+                request_line(data[:line_end].decode("latin-1"), env)
+                if env["REQUEST_URI"][:1] != "/":
+                    authority(env)
+            else:
+                env = self.base.copy()
+                length, expects = found = head(data[:cut].decode("latin-1"), env)
+                if "HTTP_X_FORWARDED_PROTO" in env or "HTTP_X_FORWARDED_SSL" in env:
+                    scheme(env)
+                if found is PLAIN and cut - line_end <= MAX_KNOWN_HEAD:
+                    self.remember(data[line_end:cut], env)
         except BadRequest as err:
             self.refuse(fd, peer, err.status, err.why)
             return None
         env["REMOTE_ADDR"] = peer[0] if type(peer) is tuple else ""
-        if "HTTP_X_FORWARDED_PROTO" in env or "HTTP_X_FORWARDED_SSL" in env:
-            scheme(env)
         body = NO_BODY
         if length:
             body = self.body(fd, peer, env, length, data[cut + 4 :], expects)
@@ -88,6 +104,12 @@ class HttpProtocol(object):
         if env["REQUEST_METHOD"] == "HEAD":
             request.no_body = True
         return request
+
+    def remember(self, below, env):
+        """Keeps the environ of a head by what is below its first line; whatever that line says is written anew."""
+        if len(self.known) >= MAX_KNOWN:
+            self.known.clear()
+        self.known[below] = env.copy()
 
     def body(self, fd, peer, env, length, data, expects):
         """The wsgi.input for a body of length bytes, or in chunks when length is negative."""

@@ -6,6 +6,7 @@ MAX_NAMES = 2048  # header names kept ready; clients choose them, so there is an
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
 CHUNKED = -1
 NO_LENGTH = (0, False)
+PLAIN = tuple([0, False])  # the same of a head whose lines were all seen before: another object
 DROPPED = ""
 BARE = "a bare CR, LF or NUL in the head"
 
@@ -54,19 +55,15 @@ def environ_key(name):
 def head(text, env):
     """Writes the request of a head, without its final empty line, into env.
 
-    Returns (length of the body or CHUNKED, whether the client waits for 100 Continue). Raises BadRequest.
+    Returns (length of the body or CHUNKED, whether the client waits for 100 Continue), and PLAIN itself when the lines
+    below the first may be remembered as a whole. Raises BadRequest.
     """
     rest = iter(text.split("\r\n"))
     for line in rest:
         if line:
             break  # empty lines before a request are skipped (RFC 9112, 2.2)
-    try:
-        request_line(line, env)
-    except BadRequest:
-        if "\n" in line or "\r" in line or "\0" in line:
-            raise BadRequest(BARE)
-        raise
-    common = True
+    request_line(line, env)
+    common = plain = True
     for line in rest:
         pair = lines_seen.get(line)
         if pair is None:
@@ -75,6 +72,7 @@ def head(text, env):
         key, value = pair
         if key in env:
             repeated(key, value, env)
+            plain = False
         elif key:
             env[key] = value
     if env["REQUEST_URI"][:1] != "/":
@@ -82,7 +80,7 @@ def head(text, env):
     if "HTTP_HOST" not in env and env["SERVER_PROTOCOL"] != "HTTP/1.0":
         raise BadRequest("no Host")
     if common:
-        return NO_LENGTH  # none of COMMON announces a body
+        return PLAIN if plain and "HTTP_HOST" in env else NO_LENGTH  # none of COMMON announces a body
     if "CONTENT_LENGTH" in env or "HTTP_TRANSFER_ENCODING" in env:
         return body_length(env), expects_continue(env)
     if "HTTP_EXPECT" in env:
@@ -119,19 +117,19 @@ def request_line(line, env):
     """Method, target and version; the target also split and decoded."""
     parts = line.split(" ")
     if len(parts) != 3:
-        raise BadRequest("bad request line %.80r" % line)
+        raise unfit(line, "bad request line %.80r" % line)
     method, target, version = parts
     if version != "HTTP/1.1" and version != "HTTP/1.0":
         if version[:5] == "HTTP/" and len(version) == 8 and version[5] in "023456789":
-            raise BadRequest("version %.20r" % version, "505 HTTP Version Not Supported")
-        raise BadRequest("bad version %.20r" % version)
+            raise unfit(line, "version %.20r" % version, "505 HTTP Version Not Supported")
+        raise unfit(line, "bad version %.20r" % version)
     if method not in METHODS and not (method and TOKEN.issuperset(method)):
-        raise BadRequest("bad method %.20r" % method)
+        raise unfit(line, "bad method %.20r" % method)
     path = target
     if target[:1] != "/":
-        path = other_target(method, target, env)
+        path = other_target(method, target)
     if not target.isprintable() and any(c <= " " or c == "\x7f" for c in target):
-        raise BadRequest("a control character in the target")
+        raise unfit(line, "a control character in the target")
     path, _, query = path.partition("?")
     if "/." in path:
         path = clean_path(path)
@@ -144,13 +142,20 @@ def request_line(line, env):
     env["SERVER_PROTOCOL"] = version
 
 
-def other_target(method, target, env):
+def unfit(line, why, status="400 Bad Request"):
+    """The BadRequest for a request line; a bare line end in it goes before what else is wrong."""
+    if "\n" in line or "\r" in line or "\0" in line:
+        return BadRequest(BARE)
+    return BadRequest(why, status)
+
+
+def other_target(method, target):
     """The path of a target that is not just a path: absolute form, or `*` for OPTIONS (RFC 9112, 3.2)."""
     if target == "*" and method == "OPTIONS":
         return ""
     scheme, _, rest = target.partition("://")
     if scheme.lower() not in ("http", "https") or not rest or method == "CONNECT":
-        raise BadRequest("bad target %.80r" % target)
+        raise unfit(target, "bad target %.80r" % target)
     cut = min([rest.find(mark) for mark in "/?" if mark in rest] or [len(rest)])
     path = rest[cut:]
     return path if path[:1] == "/" else "/" + path
