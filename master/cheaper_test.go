@@ -93,7 +93,7 @@ func TestCheaper(t *testing.T) {
 		steps []step
 	}{
 		"more under load, fewer after it": {one, grown(
-			step{ev: ticks(idle, idle), wait: s, want: "HUP 11"}, step{ev: ticks(idle, idle), wait: s},
+			step{ev: ticks(idle, idle), wait: s, want: "HUP 11"}, step{ev: ticks(idle, idle), wait: s, want: "HUP 11"},
 			step{ev: exited(11, 17), want: "died cheap, cheap 1"}, step{ev: ticks(idle, idle), wait: s},
 			step{ev: ticks(idle, busy), wait: s}, step{ev: ticks(idle, busy), wait: s, want: "fork 1/3"})},
 		"a busy worker is not taken away": {one, grown(step{ev: ticks(busy, idle), wait: s}, step{ev: ticks(busy, busy), wait: s})},
@@ -105,7 +105,7 @@ func TestCheaper(t *testing.T) {
 			step{ev: Leave{}, want: "quit, HUP 11"}, step{ev: exited(11, 17), want: "died reload"}, step{ev: exited(5, 0), want: "exit 0"})},
 		"new code with an empty place": {one, started(
 			step{ev: Renew{Chain: true}, want: "zygote"}, step{ev: ZygoteStarted{2, 6}}, step{ev: loadedBy(2, true), want: "quit, HUP 11"},
-			step{ev: ticks(busy, idle)}, step{ev: ticks(busy, idle), wait: s}, step{ev: ticks(busy, idle), wait: s},
+			step{ev: ticks(busy, idle)}, step{ev: ticks(busy, idle), wait: s, want: "HUP 11"}, step{ev: ticks(busy, idle), wait: s, want: "HUP 11"},
 			step{ev: exited(11, 17), want: "died reload, fork 1/2"}, step{ev: forkedMsg(1, 2, 13)}, step{ev: readyMsg(1, 13, true), want: "renewed"})},
 		"by hand": {manual, started(
 			step{ev: Scale{Delta: -1}}, step{ev: Scale{Delta: 1}, want: "fork 2/2"}, step{ev: Scale{Delta: 1}}, step{ev: forkedMsg(2, 2, 12)},

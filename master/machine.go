@@ -28,6 +28,7 @@ const (
 	tooSoon      = time.Second // a worker that lived shorter died at once
 	firstBackoff = 2 * time.Second
 	maxBackoff   = 60 * time.Second
+	repeatAfter  = time.Second     // an order to leave is given again after so long
 	brutalMercy  = 3 * time.Second // from SIGINT to SIGKILL when asked to be brutal
 	hopeless     = 3               // deaths in a row before the first ready that make a generation fail
 	forkPatience = 30 * time.Second

@@ -123,6 +123,11 @@ func TestMachine(t *testing.T) {
 			step{ev: killed(11, unix.SIGKILL), wait: time.Minute, want: "died killed, fork 1/3"}, step{ev: forkedMsg(1, 3, 13)},
 			step{ev: readyMsg(1, 13, true), want: "TSTP 13"},
 			step{ev: Pause{}, want: "paused false, TSTP 13, TSTP 12"}, step{ev: Pause{}})},
+		"orders are given again": {steps: after(
+			step{ev: Pause{On: true}, want: "paused true, TSTP 11, TSTP 12"}, step{ev: ticks(Load{}, Load{}), want: "TSTP 11, TSTP 12"},
+			step{ev: Leave{}, want: "quit, HUP 11, HUP 12"}, step{ev: ticks(Load{}, Load{})},
+			step{ev: ticks(Load{}, Load{}), wait: time.Second, want: "HUP 11, HUP 12"}, step{ev: exited(11, 17), want: "died reload"},
+			step{ev: ticks(), want: "HUP 12"})},
 		"pause while loading": {steps: []step{
 			{ev: Booted{}, want: "pre-app, zygote"}, {ev: ZygoteStarted{1, 5}}, {ev: Pause{On: true}, want: "paused true"},
 			{ev: loadedMsg(true), want: "post-app, master-start, fork 1/1, fork 2/2"}, {ev: forkedMsg(1, 1, 11)}, {ev: readyMsg(1, 11, true), want: "TSTP 11"}}},

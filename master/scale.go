@@ -106,6 +106,11 @@ func (m *machine) abandoned(now time.Time) []Action {
 
 // ticked lets the number of workers follow the load.
 func (m *machine) ticked(ev Ticked, now time.Time) []Action {
+	return append(m.repeat(now), m.measured(ev, now)...)
+}
+
+// measured does what the numbers of a tick call for.
+func (m *machine) measured(ev Ticked, now time.Time) []Action {
 	if m.phase != serving || len(ev.Workers) != len(m.slots) {
 		return nil
 	}

@@ -43,6 +43,7 @@ type slot struct {
 	deadline time.Time     // leaving: SIGKILL then
 	quick    int           // deaths in a row that came too soon
 	told     time.Time     // when it was told to leave
+	order    unix.Signal   // what it was told with
 	why      metrics.Cause // of the end that we are bringing about; CauseExit = none
 	overdue  bool          // harakiri: it has a request that takes too long
 	softened bool          // harakiri: the graceful signal was sent
@@ -164,9 +165,23 @@ func (m *machine) dismiss(s *slot, now time.Time) []Action {
 // sendOff tells a worker to leave, and why.
 func (m *machine) sendOff(s *slot, why metrics.Cause, text string, sig unix.Signal, mercy time.Duration, now time.Time) []Action {
 	s.recycle, s.why = false, why
-	s.told, s.deadline = now, now.Add(mercy)
+	s.told, s.order, s.deadline = now, sig, now.Add(mercy)
 	s.to(slotLeaving)
 	return []Action{Log{Info, text}, Mark{Slot: s.id, What: MarkStopping}, Kill{s.pid, sig}}
+}
+
+// repeat tells those that are leaving, and those that are to pause, once more. Python runs a signal handler between two instructions of
+// its own: a signal that comes just before accept(2) is seen only when the next connection ends that.
+func (m *machine) repeat(now time.Time) (acts []Action) {
+	for i := range m.slots {
+		switch s := &m.slots[i]; {
+		case s.state == slotLeaving && now.Sub(s.told) >= repeatAfter && s.deadline.After(now) && !s.softened:
+			acts = append(acts, Kill{s.pid, s.order})
+		case s.state == slotRunning && m.paused:
+			acts = append(acts, Kill{s.pid, unix.SIGTSTP})
+		}
+	}
+	return acts
 }
 
 // mercyOver kills a worker whose time is over.

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 
+	"gowsgi/config"
 	"gowsgi/jail"
 	"gowsgi/metrics"
 	"gowsgi/reload/logs"
@@ -49,6 +51,7 @@ func (p *parent) start(id uint64) error {
 		files = append(files, l.file)
 		boot.Sockets = append(boot.Sockets, BoundSocket{Addr: l.addr, Proto: snap.cfg.Sockets.List[i].Proto, Family: l.family})
 	}
+	p.setWaiting(snap)
 	out := p.setup.Logs.Direct()
 	var extra []*os.File
 	if out == nil {
@@ -88,6 +91,21 @@ func (p *parent) start(id uint64) error {
 	go read(g.proc.Conn, id, p.frames)
 	p.tellAlone()
 	return nil
+}
+
+// setWaiting says how workers are to wait on the sockets: those with a single core and a single socket in accept(2) itself, which costs
+// the least, all others with epoll. O_NONBLOCK belongs to the open file that all processes share, so it is left as it is while another
+// generation serves: workers of the new one then adapt to it.
+func (p *parent) setWaiting(snap *snapshot) {
+	if len(p.gens) > 0 {
+		return
+	}
+	alone := len(snap.uses) == 1 && snap.cfg.Process.Threads <= 1 && snap.cfg.Sockets.List[0].Proto != config.ProtoHTTP11
+	for _, l := range snap.uses {
+		if err := unix.SetNonblock(l.fd(), !alone); err != nil {
+			p.log.Warn().Msgf("Cannot set how workers wait on %s: %v", l.name, err)
+		}
+	}
 }
 
 func closeFiles(files []*os.File) {

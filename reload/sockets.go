@@ -116,8 +116,7 @@ func familyOf(fd int) (string, error) {
 	return "unix", nil
 }
 
-// socketFile makes the descriptor non-blocking: workers of several processes wait on it with epoll, and one of them only
-// gets the connection. Here nobody waits on it.
+// socketFile makes the descriptor non-blocking until a generation says how its workers wait. Here nobody waits on it.
 func socketFile(fd int) (*os.File, error) {
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return nil, errors.Join(err, unix.Close(fd))

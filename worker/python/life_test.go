@@ -187,7 +187,15 @@ func TestEnd(t *testing.T) {
 
 // TestNoLostConnection stops and replaces workers without pause while clients connect anew: no request may fail.
 func TestNoLostConnection(t *testing.T) {
-	conf := newConf("app", "http", "uwsgi+unix")
+	for name, protos := range map[string][]string{
+		"epoll": {"http", "uwsgi+unix"}, "accept tcp": {"http"}, "accept unix": {"uwsgi+unix"},
+	} {
+		t.Run(name, func(t *testing.T) { noLostConnection(t, protos) })
+	}
+}
+
+func noLostConnection(t *testing.T, protos []string) {
+	conf := newConf("app", protos...)
 	conf.Processes = 2
 	conf.Timeout = 10
 	m := startMaster(t, conf, hello)
@@ -199,19 +207,20 @@ func TestNoLostConnection(t *testing.T) {
 	var stop atomic.Bool
 	var served atomic.Int64
 	var clients sync.WaitGroup
-	request := [][]byte{[]byte("GET / HTTP/1.0\r\n\r\n"), get("/")}
+	request := map[string][]byte{"http": []byte("GET / HTTP/1.0\r\n\r\n"), "uwsgi+unix": get("/")}
 	for i := range 4 {
 		clients.Add(1)
 		go func() {
 			defer clients.Done()
-			network := []string{"tcp", "unix"}[i%2]
+			proto := protos[i%len(protos)]
+			network := map[string]string{"http": "tcp", "uwsgi+unix": "unix"}[proto]
 			for !stop.Load() {
-				conn, err := net.Dial(network, m.addrs[i%2])
+				conn, err := net.Dial(network, m.addrs[i%len(protos)])
 				if err != nil {
 					t.Errorf("cannot connect: %v", err)
 					return
 				}
-				conn.Write(request[i%2])
+				conn.Write(request[proto])
 				got, err := io.ReadAll(conn)
 				conn.Close()
 				if err != nil || !strings.HasSuffix(string(got), "hello") {

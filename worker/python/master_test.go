@@ -53,6 +53,7 @@ type testMaster struct {
 	log      *logBuffer
 	messages chan string
 	addrs    []string
+	shared   []int // a descriptor of ours for each socket
 	dir      string
 	seq      uint64
 	done     bool
@@ -147,8 +148,11 @@ func (m *testMaster) listen(i int) *os.File {
 		m.must(unix.SetsockoptTimeval(int(f.Fd()), unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit))
 		m.must(unix.SetsockoptTimeval(int(f.Fd()), unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit))
 	}
-	m.must(unix.SetNonblock(int(f.Fd()), true))
-	return f
+	own, err := unix.Dup(int(f.Fd()))
+	m.must(err)
+	m.t.Cleanup(func() { unix.Close(own) })
+	m.shared = append(m.shared, own)
+	return f // it blocks: workers with this socket alone wait in accept(2), those with more make it non-blocking
 }
 
 func (m *testMaster) spawn(python string) {

@@ -1,13 +1,13 @@
 """A core: one thread of a worker that accepts connections, runs the application and keeps its area of the board."""
 
-from os import close, set_blocking
+from os import close, get_blocking, set_blocking
 from select import EPOLLIN, epoll
 from struct import Struct
 
 from _thread import get_ident
 
 from _gowsgi import board as fields
-from _gowsgi.runtime import log, print_traceback
+from _gowsgi.runtime import Disturbed, log, print_traceback
 from _gowsgi.wire import Gone, InputError, wait
 
 try:
@@ -70,15 +70,24 @@ class Core(object):
         self.watched = watched
         for fd in watched:
             poller.register(fd, EPOLLIN)
-        for fd in listeners:
-            poller.register(fd, EPOLLIN | EPOLLEXCLUSIVE)
+        direct = next(iter(listeners.values())) if len(listeners) == 1 else None
+        if direct is None or not direct.direct:
+            direct = None
+            self.enlist(listeners)
         if self.parked is not None:
             self.parked.start(poller)
         self.accepting(1)
         if runtime.gate is not None:
             runtime.gate.join(self)
         while not runtime.stopping:
-            timeout = -1 if self.parked is None else self.parked.sweep()
+            if direct is not None:
+                timeout = 0
+                if not self.wait_directly(direct):
+                    direct.sock.settimeout(0)
+                    direct = None
+                    self.enlist(listeners)
+            else:
+                timeout = -1 if self.parked is None else self.parked.sweep()
             for fd, _ in poller.poll(timeout):
                 listener = listeners.get(fd)
                 if listener is not None:
@@ -90,12 +99,66 @@ class Core(object):
         self.accepting(0)
         # A sleeping worker may have taken the one wake-up that EPOLLEXCLUSIVE gives for a connection: it must not leave
         # that connection to nobody. What comes once the sockets are out of the set wakes another worker.
-        for fd, listener in listeners.items():
+        for fd, listener in () if direct else listeners.items():
             poller.unregister(fd)
             self.accept(listener, LAST)
         if self.parked is not None:
             self.parked.stop()
         poller.close()
+
+    def enlist(self, listeners):
+        for fd in listeners:
+            self.poller.register(fd, EPOLLIN | EPOLLEXCLUSIVE)
+
+    def wait_directly(self, listener):
+        """Serves a blocking socket until something else is to be looked at; false when it cannot be waited on like this.
+
+        accept(2) wakes one of the waiting workers, and one that finds the queue empty sleeps on: that saves the calls of
+        epoll and those of accept that would come back with nothing. It is for one core with one socket only.
+        """
+        runtime = self.runtime
+        taken = []
+        # A step of this calls accept and keeps what that gives, both in C. A signal handler runs before or after, so
+        # that the Disturbed which it raises cannot lose a connection.
+        take = map(taken.append, iter(listener.accept, None)).__next__
+        serve = listener.serve
+        kernel_timeouts = listener.kernel_timeouts
+        try:
+            while True:
+                try:
+                    runtime.waiting = True
+                    if runtime.halted or runtime.signalled:
+                        break
+                    take()
+                    runtime.waiting = False
+                except Disturbed:
+                    pass
+                except BlockingIOError:
+                    runtime.waiting = False
+                    # The time of SO_RCVTIMEO is over, or a process that shares the socket does not want it to block.
+                    return get_blocking(listener.sock.fileno())
+                except OSError as err:
+                    runtime.waiting = False
+                    self.cannot_accept(err)
+                    break
+                if taken:
+                    fd, peer = taken.pop()
+                    try:
+                        if not kernel_timeouts:
+                            set_blocking(fd, False)
+                        serve(fd, peer)
+                    except Exception:
+                        self.failed(fd)
+            runtime.waiting = False
+        except Disturbed:
+            pass
+        return not runtime.signalled
+
+    def failed(self, fd):
+        """A fault of the runtime's own ends one connection, never the worker."""
+        print_traceback(whole=True)
+        self.drop(fd)
+        self.u32[self.busy_index] = 0  # or the master would take it for a stuck request
 
     def accept(self, listener, last=0):
         """Takes connections from one socket while there are any, at most BUDGET, and serves each.
@@ -126,10 +189,8 @@ class Core(object):
                 if not kernel_timeouts:
                     set_blocking(fd, False)
                 serve(fd, peer)
-            except Exception:  # a fault of the runtime's own ends one connection, never the worker
-                print_traceback(whole=True)
-                self.drop(fd)
-                self.u32[self.busy_index] = 0  # or the master would take it for a stuck request
+            except Exception:
+                self.failed(fd)
 
     def drop(self, fd):
         """Closes a connection whose serving broke off, unless that is done."""

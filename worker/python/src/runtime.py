@@ -20,7 +20,10 @@ class Runtime(object):
     pausing = None  # the module that pauses, in a tuple, once it is needed
     gate = None  # pause.Gate while this worker is paused
     halted = False  # stopping or paused
+    signalled = False  # the application has handlers for uwsgi signals, whose descriptors must be watched
+    waiting = False  # the main thread is in accept(2): a signal that halts has to end that (Core.wait_directly)
     stopping = False  # SIGHUP came: finish what runs, take nothing new
+    stop = None  # the handler of SIGHUP
     started = 0  # unix seconds
     cores = ()  # core.Core, one for each thread
     spawns = 0  # of this slot in this generation, before this one
@@ -44,6 +47,10 @@ class Runtime(object):
         except OSError:
             return False
         return True
+
+
+class Disturbed(Exception):
+    """A signal came while the worker waited for a connection."""
 
 
 current = Runtime()

@@ -89,6 +89,7 @@ def register_signal(signum, target, handler):
     if len(target) > 63 or not all(" " <= letter <= "~" for letter in target):
         raise ValueError("cannot register the signal: no target is called %r" % target)
     handlers[signum] = handler
+    rt.signalled = True
     tell("register %d %s" % (signum, target))
     shown = target or "default, any worker"
     log("[uwsgi-signal] signum %d registered (wid: %d modifier1: 0 target: %s)" % (signum, rt.slot, shown))

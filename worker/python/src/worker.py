@@ -2,7 +2,10 @@
 
 import os
 import sys
-from _signal import SIG_DFL, SIG_SETMASK, SIGHUP, SIGINT, SIGTERM, SIGTSTP, pthread_sigmask, set_wakeup_fd, signal
+from select import POLLIN
+from struct import Struct
+
+from _signal import SIG_DFL, SIG_SETMASK, SIGHUP, SIGINT, SIGIO, SIGTERM, SIGTSTP, pthread_sigmask, set_wakeup_fd, signal
 
 from _socket import (
     AF_INET, AF_INET6, AF_UNIX, IPPROTO_TCP, SO_RCVTIMEO, SO_SNDTIMEO, SOCK_STREAM, SOL_SOCKET, TCP_CORK, socket,
@@ -12,10 +15,11 @@ from _gowsgi import environ, runtime, title
 from _gowsgi.board import PAUSED
 from _gowsgi.core import Core
 from _gowsgi.runtime import log, print_traceback
-from _gowsgi.wire import Wire
+from _gowsgi.wire import Wire, wait
 
 GRACEFUL, ENDED, FAILED_APP, FAILED_HOOK = 17, 30, 22, 1  # exit codes, uWSGI's
 OVERDUE = 40  # the signal that watchdog waits for
+MISSED = 4  # seconds after which a worker that waits in accept(2) looks at everything else too
 SO_PROTOCOL = 38  # not among the names of Python 3.6
 FAMILIES = {"inet": AF_INET, "inet6": AF_INET6, "unix": AF_UNIX}
 
@@ -33,6 +37,7 @@ def preload(conf):
         ("_gowsgi.requestlog", conf["log_requests"]),
         ("_gowsgi.logchannel", conf["log_channel"]),
         ("threading", conf["threads"] > 1),
+        ("fcntl", conf["threads"] == 1 and len(conf["sockets"]) == 1),
         ("_gowsgi.watchdog", conf["harakiri"]),
         ("_gowsgi.mule", conf["helpers"]["mules"]),
         ("_gowsgi.spooler", conf["helpers"]["spool"]["dirs"]),
@@ -49,9 +54,11 @@ def preload(conf):
 class Listener(object):
     """A listening socket as one core uses it."""
 
-    def __init__(self, core, conf, listener, fixed):
+    def __init__(self, core, conf, listener, fixed, alone):
         sock = socket(FAMILIES[listener["family"]], SOCK_STREAM, 0, listener["fd"])
-        sock.settimeout(0)  # an application's socket.setdefaulttimeout() must not reach it
+        # Not what an application's socket.setdefaulttimeout() says.
+        self.direct = alone and os.get_blocking(listener["fd"])
+        sock.settimeout(None if self.direct else 0)
         self.sock = sock
         self.accept = sock._accept
         self.kernel_timeouts = inherits_timeouts(sock)
@@ -63,6 +70,9 @@ class Listener(object):
         if self.kernel_timeouts:  # plain TCP, whose accepted sockets get what is set here
             wire.corked = listener["proto"] != "http11"
             sock.setsockopt(IPPROTO_TCP, TCP_CORK, wire.corked)
+        elif self.direct:
+            # Accepted sockets do not get this one. It bounds the wait of a worker that missed a signal.
+            sock.setsockopt(SOL_SOCKET, SO_RCVTIMEO, Struct("@ll").pack(seconds or MISSED, 0))
         base = environ.base(fixed, conf, listener)
         if listener["front"]:
             from _gowsgi.front import protocol
@@ -110,6 +120,7 @@ def main(rt, slot):
         if not rt.stopping:
             rt.stopping = rt.halted = True
             os.close(stop_write)  # end of file wakes every core, now and later
+        disturb(rt)
 
     def leave(number, frame):
         os._exit(ENDED)
@@ -123,12 +134,15 @@ def main(rt, slot):
             rt.pausing = (pause,)
         for module in rt.pausing:
             module.look(rt)
+        disturb(rt)
 
+    rt.stop = stop
     signal(SIGINT, leave)
     signal(SIGTERM, leave)
     signal(SIGHUP, stop)
     signal(SIGTSTP, look)
-    set_wakeup_fd(wake_write)
+    # A full pipe wakes as well as one more byte would. Python 3.6 does not know the parameter.
+    set_wakeup_fd(wake_write, **({"warn_on_full_buffer": False} if sys.version_info >= (3, 7) else {}))
     pthread_sigmask(SIG_SETMASK, (OVERDUE,) if conf["harakiri"] else ())  # the others were blocked since the fork
     limits(rt)
     if not hooked(lambda hooks: hooks.run("post-fork")):
@@ -156,7 +170,7 @@ def main(rt, slot):
     # Signals arrive between two bytecodes of the main thread; one that comes just before epoll_wait(2) would wait for
     # the next connection if this pipe did not wake it.
     lifeline = conf["fds"]["lifeline"]
-    watched = {stop_read: nothing, wake_read: lambda: drain(wake_read), lifeline: lambda: orphaned(rt, stop)}
+    watched = {stop_read: nothing, wake_read: lambda: drain(wake_read), lifeline: lambda: orphaned(rt)}
     signals = signal_queues(rt)
     watched.update(signals)
     post_fork()
@@ -176,6 +190,32 @@ def main(rt, slot):
     signals[stop_read] = nothing
     serve(rt, watched, signals)
     return end(rt)
+
+
+def alarm_at_end(rt, lifeline):
+    """Has SIGIO sent to a worker that waits in accept(2) when the master ends (fcntl(2), F_SETOWN).
+
+    The owner belongs to the open file, which all workers share: each opens the pipe for itself. Without /proc the worker
+    finds out when it looks, after MISSED seconds or at the next connection.
+    """
+    from fcntl import F_SETFL, F_SETOWN, fcntl
+
+    try:
+        fd = os.open("/proc/self/fd/%d" % lifeline, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        signal(SIGIO, lambda number, frame: wait(fd, POLLIN, 0) and orphaned(rt))
+        fcntl(fd, F_SETOWN, os.getpid())
+        fcntl(fd, F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
+        if wait(fd, POLLIN, 0):  # it ended before that was set
+            orphaned(rt)
+    except OSError:
+        pass
+
+
+def disturb(rt):
+    """Ends the wait for a connection, from a signal handler of the main thread."""
+    if rt.waiting:
+        rt.waiting = False
+        raise runtime.Disturbed
 
 
 def bind(slot, count):
@@ -273,7 +313,9 @@ def serve(rt, watched, others):
 
             core.log_request = requestlog.choose(conf)
         fixed = environ.objects(rt, core.index)
-        listeners = {entry["fd"]: Listener(core, conf, entry, fixed) for entry in served(conf, rt.slot)}
+        mine = served(conf, rt.slot)
+        alone = len(mine) == 1 and len(rt.cores) == 1 and mine[0]["proto"] != "http11" and not rt.signalled
+        listeners = {entry["fd"]: Listener(core, conf, entry, fixed, alone) for entry in mine}
         core.listeners = listeners  # a socket object that goes with its thread would close the descriptor of all cores
         if core.index:
             import threading
@@ -285,6 +327,8 @@ def serve(rt, watched, others):
             threads[-1].start()
         else:
             first = listeners
+            if alone:
+                alarm_at_end(rt, conf["fds"]["lifeline"])
     rt.cores[0].run(first, watched)
     for thread in threads:
         thread.join()
@@ -307,10 +351,12 @@ def drain(fd):
         pass
 
 
-def orphaned(rt, stop):
+def orphaned(rt):
     """End of file on the lifeline: nobody would stop or replace this worker any more."""
+    if rt.stopping:
+        return
     log("uWSGI worker %d screams: UAAAAAAH my master disconnected: i will kill myself !!!" % rt.slot)
-    stop(0, None)
+    rt.stop(0, None)
 
 
 def end(rt):
