@@ -36,6 +36,7 @@ func talk(t testing.TB, addr string, data ...[]byte) string {
 		}
 	}
 	got, _ := io.ReadAll(conn)
+	conn.Close() // the worker waits for that before it serves others, when it refused something
 	return string(got)
 }
 

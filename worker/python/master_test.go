@@ -148,7 +148,7 @@ func (m *testMaster) listen(i int) *os.File {
 		m.must(unix.SetsockoptTimeval(int(f.Fd()), unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit))
 		m.must(unix.SetsockoptTimeval(int(f.Fd()), unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit))
 	}
-	own, err := unix.Dup(int(f.Fd()))
+	own, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
 	m.must(err)
 	m.t.Cleanup(func() { unix.Close(own) })
 	m.shared = append(m.shared, own)

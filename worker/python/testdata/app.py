@@ -17,6 +17,14 @@ def env(environ, start_response):
     return plain(start_response, "\n".join(lines))
 
 
+def spoil(environ, start_response):
+    """What an application puts into its environ, or takes out, is its own."""
+    body = env(environ, start_response)
+    environ["HTTP_HOST"] = environ["spoiled"] = "spoiled"
+    del environ["HTTP_ACCEPT"]
+    return body
+
+
 def echo(environ, start_response):
     return plain(start_response, environ["wsgi.input"].read())
 
