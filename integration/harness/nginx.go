@@ -50,7 +50,7 @@ http {
 	if _, err := exec.LookPath("nginx"); err != nil {
 		cmd.Path, cmd.Err = "/usr/sbin/nginx", nil // an ordinary user's PATH lacks sbin
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		e.T.Fatalf("cannot start nginx: %v", err)
 	}

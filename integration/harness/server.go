@@ -87,7 +87,9 @@ func (e *Env) StartWith(o Options) *Server {
 	}
 	cmd.ExtraFiles = o.Files
 	cmd.Env = append(os.Environ(), o.Env...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// A session of its own, as a service has: the kernel shares CPU time by session (sched(7), autogroup), and gowsgi makes its own for a
+	// jail. A program that stays in the test's session would be measured under other conditions.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if o.UID != 0 && os.Geteuid() == 0 {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(o.UID), Gid: uint32(o.UID)}
 	}
