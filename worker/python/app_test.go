@@ -3,6 +3,7 @@ package python_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -222,22 +223,23 @@ func TestLocks(t *testing.T) {
 	if got := body(talk(t, m.addrs[0], []byte("GET /locked HTTP/1.0\r\n\r\n"))); got != "True" {
 		t.Errorf("is_locked() of the other worker is %s", got)
 	}
+	release := filepath.Join(m.dir, "release")
+	m.must(os.WriteFile(release, nil, 0o644))
 	if got := body(<-results); got != "held" {
 		t.Errorf("the holder answered %q", got)
 	}
 	if got := body(talk(t, m.addrs[0], []byte("GET /locked HTTP/1.0\r\n\r\n"))); got != "False" {
 		t.Errorf("is_locked() after unlock is %s", got)
 	}
+	m.must(os.Remove(release))
 	go func() { results <- talk(t, m.addrs[0], []byte("GET /locked?hold HTTP/1.0\r\n\r\n")) }()
-	for strings.Count(m.log.String(), "lock held") < 2 {
-		time.Sleep(time.Millisecond)
-	}
+	m.waitLogs("lock held", 2)
 	victim := first
 	if m.core32(2, fieldBusy) == 1 {
 		victim = second
 	}
 	unix.Kill(victim, unix.SIGKILL)
-	m.wait(victim, time.Second)
+	m.wait(victim, 10*time.Second)
 	<-results
 	if got := body(talk(t, m.addrs[0], []byte("GET /locked HTTP/1.0\r\n\r\n"))); got != "False" {
 		t.Errorf("is_locked() after the holder's death is %s", got)

@@ -102,7 +102,9 @@ application = get_wsgi_application()
 			t.Logf("no %s for this Python", name)
 			continue
 		}
-		m := startMaster(t, newConf("app", "http", "http11", "uwsgi"), app)
+		conf := newConf("app", "http", "http11", "uwsgi")
+		conf.Timeout = 20 // a client that gets no processor between connecting and asking is not what this is about
+		m := startMaster(t, conf, app)
 		if !m.loaded() {
 			t.Fatalf("%s: %s", name, m.log)
 		}

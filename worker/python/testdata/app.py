@@ -202,7 +202,9 @@ def locked(environ, start_response):
     if environ["QUERY_STRING"] == "hold":
         uwsgi.lock()
         print("lock held")
-        time.sleep(0.5)
+        end = time.time() + 20
+        while not os.path.exists("release") and time.time() < end:
+            time.sleep(0.01)
         uwsgi.unlock()
         return plain(start_response, b"held")
     return plain(start_response, repr(uwsgi.is_locked()))
