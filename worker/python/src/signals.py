@@ -28,12 +28,15 @@ def queues():
 
 
 def take(fd):
-    """Takes one signal from a queue and handles it; its number, None when another process was faster."""
+    """Takes one signal from a queue and handles it; its number, None when there is none."""
     global received
     try:
-        number = ord(os.read(fd, 1))
+        byte = os.read(fd, 1)
     except BlockingIOError:
         return None
+    if not byte:  # the master is gone, which the lifeline tells too
+        return None
+    number = ord(byte)
     with lock:
         received = number
         count()
