@@ -1,5 +1,5 @@
 // Package chaos kills and reloads a stack at random under constant load, once in each of its forms. CHAOS_SECONDS says for how long in all
-// (30), CHAOS_SEED repeats a run's choices, CHAOS_FORM runs one form only.
+// (30), CHAOS_SEED repeats a run's choices, CHAOS_FORM (with the seed that it had) runs one form only.
 package chaos
 
 import (
@@ -74,9 +74,9 @@ func TestChaos(t *testing.T) {
 	if wanted == "" {
 		each /= time.Duration(len(forms))
 	}
-	for _, f := range forms {
+	for i, f := range forms {
 		if wanted == "" || wanted == f.name {
-			t.Run(f.name, func(t *testing.T) { run(t, f, each, seed) })
+			t.Run(f.name, func(t *testing.T) { run(t, f, each, seed+i) })
 		}
 	}
 }
