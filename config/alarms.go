@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -22,8 +23,9 @@ type Alarms struct {
 // Alarm is one way to raise the alarm, as the jail sees it.
 type Alarm struct {
 	Name string `json:"name"`
-	Kind string `json:"kind"` // log, cmd or file
+	Kind string `json:"kind"` // log, cmd, file, signal or mule
 	Arg  string `json:"arg,omitempty"`
+	N    int    `json:"n,omitempty"` // number of a signal, or of a mule (0 = any)
 	Pos  Pos    `json:"pos"`
 }
 
@@ -40,12 +42,10 @@ type namedAlarm struct {
 }
 
 // alarmKinds are the kinds that there are; alarm-list shows them (lists.go).
-var alarmKinds = []string{"log", "cmd", "file"}
+var alarmKinds = []string{"log", "cmd", "file", "signal", "mule"}
 
 // What uWSGI has and we do not, with what to write instead.
 var alarmKindsRefused = map[string]string{
-	"signal": "not supported yet: cmd or log",
-	"mule":   "not supported yet: cmd or log",
 	"curl":   "cmd:curl -T - URL",
 	"xmpp":   "cmd:sendxmpp -i ADDRESS",
 	"speech": "cmd:COMMAND",
@@ -61,7 +61,7 @@ func defaultAlarms() Alarms { return Alarms{Freq: defaultAlarmFreq, MsgSize: max
 
 func (a *Alarms) options() []option {
 	return []option{
-		{"alarm", "name a way to raise the alarm: NAME log:TEXT, NAME cmd:COMMAND (the message is its standard input) or NAME file:PATH (a line is added); repeatable", a.add},
+		{"alarm", "name a way to raise the alarm: NAME log:TEXT, NAME cmd:COMMAND (the message is its standard input), NAME file:PATH (a line is added), NAME signal:NUMBER (of uwsgi) or NAME mule:NUMBER (a message, 0 = any); repeatable", a.add},
 		{"alarm-freq", "seconds within which an alarm does not repeat a message", number(&a.Freq, 0, maxSeconds)},
 		{"alarm-msg-size", "bytes of an alarm's message at the most", number(&a.MsgSize, 1, maxAlarmSize)},
 		{"alarm-backlog", "raise these alarms (a comma list) when the listen queue of a socket is full; repeatable", a.names(&a.Backlog)},
@@ -108,8 +108,15 @@ func (a *Alarms) add(v *value) error {
 	if slices.ContainsFunc(a.List, func(have Alarm) bool { return have.Name == name }) {
 		return bad("there is an alarm "+name+" already", "")
 	}
+	n, most := 0, map[string]int{"signal": 255, "mule": MaxHelpers}[kind]
+	if most > 0 {
+		var err error
+		if n, err = strconv.Atoi(strings.TrimSpace(arg)); err != nil || n < 0 || n > most {
+			return bad(fmt.Sprintf("%q is no number of a %s: 0 to %d", arg, kind, most), "")
+		}
+	}
 	v.warnUnresolved()
-	a.List = append(a.List, Alarm{Name: name, Kind: kind, Arg: arg, Pos: v.Pos})
+	a.List = append(a.List, Alarm{Name: name, Kind: kind, Arg: arg, N: n, Pos: v.Pos})
 	return nil
 }
 
@@ -127,8 +134,20 @@ func (a *Alarms) names(list *[]string) setter {
 	}
 }
 
-// checkAlarms finds alarms that are raised but do not exist, which uWSGI passes over.
-func (l *loader) checkAlarms(a *Alarms) {
+// checkAlarms finds alarms that are raised but do not exist, which uWSGI passes over, and those for mules that do not.
+func (l *loader) checkAlarms(c *Config) {
+	a, mules := &c.Alarms, len(c.Mules.List)
+	for _, t := range c.Stats.Thresholds {
+		for _, name := range t.Alarms {
+			a.named = append(a.named, namedAlarm{name, t.Entry})
+		}
+	}
+	for _, one := range a.List {
+		if one.Kind == "mule" && (mules == 0 || one.N > mules) {
+			l.report.add(SeverityError, Entry{Key: "alarm", Value: one.Name + " mule:" + one.Arg, Pos: one.Pos},
+				fmt.Sprintf("there is no mule %d", one.N), fmt.Sprintf("there are %d mules", mules))
+		}
+	}
 	for _, n := range a.named {
 		if !slices.ContainsFunc(a.List, func(have Alarm) bool { return have.Name == n.name }) {
 			l.report.add(SeverityError, n.entry, fmt.Sprintf("there is no alarm %q", n.name), "write alarm = "+n.name+" KIND:ARGUMENT")

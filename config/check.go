@@ -16,7 +16,7 @@ func (l *loader) check(c *Config) {
 		return Entry{}, false
 	}
 	l.checkSockets(c)
-	l.checkAlarms(&c.Alarms)
+	l.checkAlarms(c)
 	l.checkMules(c)
 	for _, r := range rules {
 		if e, ok := at(r.option); ok && r.broken(c, func(name string) bool { _, ok := at(name); return ok }) {

@@ -185,6 +185,7 @@ func (c *Config) bind(protocol *string) []option {
 		c.Mules.options(),
 		c.Spooler.options(),
 		c.Signals.options(),
+		c.Aside.options(),
 	)
 }
 

@@ -18,6 +18,8 @@ type Aside struct {
 	Mules   Mules   `json:"mules"`
 	Spooler Spooler `json:"spooler"`
 	Signals Signals `json:"signals"`
+
+	TouchExec []TouchExec `json:"touch_exec,omitempty"`
 }
 
 // Mules are processes beside the workers: they wait for messages and signals, or run a program of their own.

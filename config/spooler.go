@@ -72,6 +72,28 @@ type SignalFile struct {
 	Signal int    `json:"signal"`
 }
 
+// TouchExec runs a command when a file changes.
+type TouchExec struct {
+	Path    string `json:"path"`
+	Command string `json:"command"`
+}
+
+func (a *Aside) options() []option {
+	return []option{
+		{"touch-exec", "FILE COMMAND runs a command in the jail when the file changes, appears or goes; repeatable", a.touchExec},
+	}
+}
+
+func (a *Aside) touchExec(v *value) error {
+	path, command, _ := strings.Cut(strings.TrimSpace(v.Value), " ")
+	if command = strings.TrimSpace(command); command == "" {
+		return bad("no file and command", "write the path of a file and a command, as in /etc/app.conf /usr/bin/rebuild")
+	}
+	v.warnUnresolved()
+	a.TouchExec = append(a.TouchExec, TouchExec{path, command})
+	return nil
+}
+
 // Timer raises a signal every so many seconds.
 type Timer struct {
 	Signal  int `json:"signal"`

@@ -18,9 +18,10 @@ type Stats struct {
 	EnableMetrics  bool `json:"enable_metrics,omitempty"` // uWSGI's metrics in the JSON
 	MetricsNoCores bool `json:"metrics_no_cores,omitempty"`
 
-	Custom            []Metric `json:"custom,omitempty"`
-	MetricsDir        string   `json:"metrics_dir,omitempty"` // each metric is a file here, as the jail sees it
-	MetricsDirRestore bool     `json:"metrics_dir_restore,omitempty"`
+	Custom            []Metric    `json:"custom,omitempty"`
+	Thresholds        []Threshold `json:"thresholds,omitempty"`
+	MetricsDir        string      `json:"metrics_dir,omitempty"` // each metric is a file here, as the jail sees it
+	MetricsDirRestore bool        `json:"metrics_dir_restore,omitempty"`
 
 	Push            []Push `json:"push,omitempty"`
 	PushFreq        int    `json:"push_freq"`    // seconds between two pushes of those that do not say
@@ -32,7 +33,7 @@ type Stats struct {
 
 // Metrics reports whether uWSGI's metrics are wanted: what pushes them turns them on too.
 func (s *Stats) Metrics() bool {
-	return s.EnableMetrics || len(s.Push) > 0 || len(s.Custom) > 0 || s.MetricsDir != ""
+	return s.EnableMetrics || len(s.Push) > 0 || len(s.Custom) > 0 || len(s.Thresholds) > 0 || s.MetricsDir != ""
 }
 
 // Push is one stats-push.
@@ -93,6 +94,7 @@ func (s *Stats) options() []option {
 		{"enable-metrics", "keep uWSGI's metrics", boolean(&s.EnableMetrics)},
 		{"metrics-no-cores", "no metrics of single cores", boolean(&s.MetricsNoCores)},
 		{"metric", "keep a metric of the app: NAME, or name=NAME,type=T,initial_value=N,oid=O,collector=C,children=A;B,arg1=FILE,arg1n=N,freq=N; repeatable", metricDefs(&s.Custom)},
+		{"metric-alarm", "raise alarms while a metric is at a value or above: key=METRIC,value=N,alarm=NAME[;NAME],msg=TEXT,rate=SECONDS,reset=1; repeatable", s.addThreshold},
 		{"metrics-dir", "write each metric to a file of its name in this directory, as the jail sees it", word(&s.MetricsDir)},
 		{"metrics-dir-restore", "start with the values of the app's metrics in metrics-dir", boolean(&s.MetricsDirRestore)},
 		{"stats-push", "push figures: file:path=FILE[,freq=N][,separator=S], socket:ADDR[,PREFIX] or statsd:ADDR[,PREFIX]; repeatable", pushes(&s.Push)},

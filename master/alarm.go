@@ -14,8 +14,9 @@ import (
 // Alarm is one way to raise the alarm.
 type Alarm struct {
 	Name string `json:"name"`
-	Kind string `json:"kind"` // log, cmd or file
+	Kind string `json:"kind"` // log, cmd, file, signal or mule
 	Arg  string `json:"arg"`
+	N    int    `json:"n,omitempty"` // number of a signal, or of a mule (0 = any)
 }
 
 // Alarms are the settings of all alarms.
@@ -128,6 +129,10 @@ func (u *alarms) carryOut(i int, text string, now time.Time) []Action {
 		return []Action{Log{Warn, "ALARM: " + strings.TrimLeft(a.Arg+" "+oneLine(text), " ")}}
 	case "file":
 		return []Action{FileTask{What: AppendLine, Path: a.Arg, Text: oneLine(text)}}
+	case "signal":
+		return []Action{Raise{byte(a.N)}}
+	case "mule":
+		return []Action{Message{a.N, []byte(text)}}
 	}
 	if second := now.Unix(); second != u.second {
 		u.second, u.recent = second, 0

@@ -14,7 +14,11 @@ import (
 
 func alarmSettings() *Alarms {
 	return &Alarms{
-		List: []Alarm{{"l", "log", "trouble:"}, {"c", "cmd", "mail"}, {"f", "file", "/var/alarm"}}, Freq: 3 * time.Second, MsgSize: 12,
+		List: []Alarm{
+			{Name: "l", Kind: "log", Arg: "trouble:"}, {Name: "c", Kind: "cmd", Arg: "mail"}, {Name: "f", Kind: "file", Arg: "/var/alarm"},
+			{Name: "s", Kind: "signal", N: 17}, {Name: "m", Kind: "mule", N: 2},
+		},
+		Freq: 3 * time.Second, MsgSize: 12,
 		Segfault: []string{"c", "f"},
 	}
 }
@@ -33,6 +37,8 @@ func TestAlarms(t *testing.T) {
 		"the same again": {then(step{ev: Alert{"c", "full"}, wait: 2 * time.Second}, step{ev: Alert{"c", "other"}, want: "launch 2 mail <other>"},
 			step{ev: Alert{"c", "full"}, want: "launch 3 mail <full>"}, step{ev: Alert{"c", "full"}, wait: 3 * time.Second, want: "launch 4 mail <full>"}), false},
 		"a file":                    {[]step{{ev: Alert{"f", "one\ntwo\x00"}, want: "append to /var/alarm one two"}}, true},
+		"a signal":                  {[]step{{ev: Alert{"s", "x"}, want: "raise 17"}}, true},
+		"a mule":                    {[]step{{ev: Alert{"m", "a\nb"}, want: "message 2 <a\nb>"}}, true},
 		"too long":                  {[]step{{ev: Alert{"f", "0123456789äöü"}, want: "append to /var/alarm 0123456789ä"}, {ev: Alert{"f", "0123456789äa"}}}, true},
 		"no such alarm":             {[]step{{ev: Alert{"x", "y"}}, {ev: Alert{"", ""}}}, true},
 		"from the app":              {[]step{{ev: Said{worker.Message{Kind: worker.RaiseAlarm, Name: "c", Text: "hi"}, 0}, want: "launch 1 mail <hi>"}}, false},

@@ -26,6 +26,8 @@ const (
 	WritePidfile FileVerb = "write pidfile"
 	// AppendLine adds a line to a file.
 	AppendLine FileVerb = "append to"
+	// WatchPath has the kernel watch a path for a signal.
+	WatchPath FileVerb = "watch"
 )
 
 type (
@@ -36,6 +38,9 @@ type (
 		Job  Job    // whose it is, for Cleared
 		PID  int    // WritePidfile
 		Text string // AppendLine
+
+		Signal  byte // WatchPath
+		watcher *watcher
 	}
 	// Cleared answers ClearPidfile, whatever came of it.
 	Cleared struct{ Job Job }
@@ -54,8 +59,9 @@ func (PIDFile) event()   {}
 func (Touched) event()   {}
 
 const (
-	clerkEvery = 500 * time.Millisecond
-	clerkQueue = 64
+	clerkEvery    = 500 * time.Millisecond
+	clerkQueue    = 64
+	clerkPatience = time.Second
 )
 
 type clerk struct {
@@ -63,25 +69,25 @@ type clerk struct {
 	out      chan Event
 	problems chan error
 	pidfiles []string
-	touched  []watchedFile
-	ownPIDs  bool // we are PID 1: every pidfile from before us is stale
+	touched  []touched
+	started  chan struct{} // closed when every file was looked at once
+	ownPIDs  bool          // we are PID 1: every pidfile from before us is stale
 }
 
-// watchedFile is what is known of a file that may be touched.
-type watchedFile struct {
-	path  string
-	state string
+func newClerk(pidfiles []string, files []touched) *clerk {
+	return &clerk{
+		tasks: make(chan FileTask, clerkQueue), out: make(chan Event), problems: make(chan error, 1), started: make(chan struct{}),
+		pidfiles: pidfiles, touched: files, ownPIDs: os.Getpid() == 1,
+	}
 }
 
-func newClerk(pidfiles, touch []string) *clerk {
-	c := &clerk{
-		tasks: make(chan FileTask, clerkQueue), out: make(chan Event), problems: make(chan error, 1),
-		pidfiles: pidfiles, ownPIDs: os.Getpid() == 1,
+// start returns when the clerk knows how the files are now, so that what is changed from then on counts; it does not wait for long.
+func (c *clerk) start() {
+	go c.run()
+	select {
+	case <-c.started:
+	case <-time.After(clerkPatience):
 	}
-	for _, path := range touch {
-		c.touched = append(c.touched, watchedFile{path: path})
-	}
-	return c
 }
 
 // give hands a task over; false means that too many wait already.
@@ -94,11 +100,12 @@ func (c *clerk) give(t FileTask) bool {
 	}
 }
 
-// run works for ever; it is started when there is anything that it may be needed for.
+// run works for ever.
 func (c *clerk) run() {
 	for i := range c.touched {
-		c.touched[i].state = fileState(c.touched[i].path)
+		c.touched[i].last = stampOf(c.touched[i].name)
 	}
+	close(c.started)
 	var tick <-chan time.Time
 	if len(c.pidfiles)+len(c.touched) > 0 {
 		ticker := time.NewTicker(clerkEvery)
@@ -125,6 +132,11 @@ func (c *clerk) perform(t FileTask) {
 		err = writeSmall(t.Path, unix.O_TRUNC, fmt.Sprintf("%d\n", t.PID), 0o644)
 	case AppendLine:
 		err = writeSmall(t.Path, unix.O_APPEND, t.Text+"\n", 0o640)
+	case WatchPath:
+		var missed []int32
+		if missed, err = t.watcher.add(t.Path, t.Signal); missed != nil {
+			c.out <- changed{missed}
+		}
 	}
 	if err != nil {
 		select {
@@ -156,21 +168,12 @@ func (c *clerk) look() {
 		}
 	}
 	for i := range c.touched {
-		f := &c.touched[i]
-		if now := fileState(f.path); now != f.state {
-			f.state = now
-			c.out <- Touched{f.path}
+		t := &c.touched[i]
+		if now := stampOf(t.name); now != t.last {
+			t.last = now
+			c.out <- t.ev
 		}
 	}
-}
-
-// fileState changes whenever the file does.
-func fileState(path string) string {
-	st, err := os.Stat(path)
-	if err != nil {
-		return ""
-	}
-	return fmt.Sprintf("%d %d", st.ModTime().UnixNano(), st.Size())
 }
 
 // isChild tells whether a pid is a child of this process, without collecting its end.
@@ -225,22 +228,24 @@ func openRegular(path string, flags int, mode os.FileMode) (*os.File, error) {
 	return f, nil
 }
 
-// clerkOf makes a clerk that watches the files of the settings' daemons.
+// clerkOf makes a clerk that watches the files of the settings.
 func clerkOf(set *Settings) *clerk {
-	var pidfiles, touch []string
+	var pidfiles []string
 	for i := range set.Daemons {
-		d := &set.Daemons[i]
-		if d.smart() {
+		if d := &set.Daemons[i]; d.smart() {
 			pidfiles = append(pidfiles, d.Pidfile)
 		}
-		touch = append(touch, d.Touch...)
 	}
-	return newClerk(pidfiles, touch)
+	return newClerk(pidfiles, newTouched(set))
 }
 
 // clerkSaid hands on what the clerk has seen. A pidfile is the app's to write: one that names the zygote or a worker is not believed.
 func (l *loop) clerkSaid(ev Event) {
 	if named, ok := ev.(PIDFile); ok && l.machine.owns(named.PID) {
+		return
+	}
+	if ev, ok := ev.(changed); ok {
+		l.raiseChanged(ev)
 		return
 	}
 	l.feed(ev)

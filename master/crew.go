@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -21,6 +22,15 @@ type Program struct {
 	GID     int    // -1 = the jail's
 	NewPID  bool   // as PID 1 of a pid namespace of its own
 	Input   []byte // standard input; it must fit into a pipe (maxInput)
+}
+
+// line is the command line for the shell. The shell changes the directory: we wait until a child has executed it, and a directory on a
+// file system that hangs must hold up the child only.
+func (p *Program) line() string {
+	if p.Dir == "" {
+		return p.Command
+	}
+	return "cd -- '" + strings.ReplaceAll(p.Dir, "'", `'\''`) + "' || exit\n" + p.Command
 }
 
 // maxInput is less than the smallest capacity of a pipe (pipe(7)), so that writing it never blocks.
@@ -44,6 +54,23 @@ type (
 		Signal unix.Signal
 	}
 )
+
+type (
+	// AskGroup asks whether a process group has members; the answer is GroupLeft.
+	AskGroup struct {
+		Job Job
+		PID int
+	}
+	// GroupLeft is the answer to AskGroup.
+	GroupLeft struct {
+		Job   Job
+		PID   int
+		Alive bool
+	}
+)
+
+func (AskGroup) action() {}
+func (GroupLeft) event() {}
 
 func (Launch) action()    {}
 func (KillGroup) action() {}
@@ -89,6 +116,8 @@ func (l *loop) doUnit(act Action) {
 		if err := unix.Kill(pid, act.Signal); err != nil && !errors.Is(err, unix.ESRCH) {
 			l.warn(fmt.Errorf("cannot signal pid %d: %w", act.PID, err))
 		}
+	case AskGroup:
+		l.pending = append(l.pending, GroupLeft{act.Job, act.PID, unix.Kill(-act.PID, 0) == nil})
 	case FileTask:
 		if !l.clerk.give(act) {
 			l.log.Warn().Msgf("Cannot %s %s: the file system does not answer", act.What, act.Path)
@@ -115,8 +144,8 @@ func (l *loop) launch(p Program) (int, error) {
 		sys.Credential = credential(p)
 	}
 	out := rawFD(l.res.AppLog)
-	attr := &syscall.ProcAttr{Dir: p.Dir, Env: l.set.Env, Files: []uintptr{rawFD(in), out, out}, Sys: sys}
-	pid, err := execShell(l.set.Shell, p.Command, attr)
+	attr := &syscall.ProcAttr{Env: l.set.Env, Files: []uintptr{rawFD(in), out, out}, Sys: sys}
+	pid, err := execShell(l.set.Shell, p.line(), attr)
 	if p.NewPID && errors.Is(err, unix.EPERM) {
 		return 0, fmt.Errorf("cannot make a pid namespace for it: %w (the jail has no CAP_SYS_ADMIN; leave ns_pid out and unshare pid for the whole)", unix.EPERM)
 	}

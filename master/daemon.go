@@ -55,6 +55,7 @@ type daemonSlot struct {
 	state    daemonState
 	pid      int // of the daemon, 0 = not known
 	launcher int // of the command of a smart one while that runs
+	group    int // stopping: its first process ended, and this group of processes may not have
 	spawns   int
 	quick    int  // ends in a row that came too soon
 	restart  bool // stopping in order to be started again
@@ -113,6 +114,10 @@ func (u *daemons) handle(ev Event, now time.Time) []Action {
 		}
 	case Exited:
 		acts = u.exited(ev, now)
+	case GroupLeft:
+		if d := u.of(ev.Job); d != nil {
+			acts = u.groupLeft(d, ev, now)
+		}
 	case PIDFile:
 		acts = u.named(ev, now)
 	case Touched:

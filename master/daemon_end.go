@@ -20,7 +20,35 @@ func (u *daemons) exited(ev Exited, now time.Time) []Action {
 			return u.launcherExited(d, ev.Status, now)
 		}
 	}
-	return nil
+	return u.askGroups()
+}
+
+// askGroups asks what is left of the groups of daemons that stop: whoever ended may have been the last one.
+func (u *daemons) askGroups() []Action {
+	var acts []Action
+	for i := range u.list {
+		if d := &u.list[i]; d.group != 0 {
+			acts = append(acts, AskGroup{u.job(d), d.group})
+		}
+	}
+	return acts
+}
+
+// groupLeft: a daemon that stops has ended when nobody of its group is left. Its first process may be a shell that the signal ended at once,
+// with the program that it ran still at work.
+func (u *daemons) groupLeft(d *daemonSlot, ev GroupLeft, now time.Time) []Action {
+	if d.group != ev.PID || ev.Alive {
+		return nil
+	}
+	return u.stopped(d, ev.PID, now)
+}
+
+func (u *daemons) stopped(d *daemonSlot, pid int, now time.Time) []Action {
+	d.group, d.state = 0, daemonEnded
+	if d.restart && !u.leaving {
+		d.state, d.due, d.restart = daemonWaiting, now, false
+	}
+	return []Action{Log{Info, fmt.Sprintf("daemon %q (pid: %d) annihilated", d.Command, pid)}, u.tell(d)}
 }
 
 func (u *daemons) daemonExited(d *daemonSlot, status unix.WaitStatus, now time.Time) []Action {
@@ -29,18 +57,17 @@ func (u *daemons) daemonExited(d *daemonSlot, status unix.WaitStatus, now time.T
 	if d.launcher == pid {
 		d.launcher = 0
 	}
+	switch {
+	case d.state == daemonStopping && d.smart():
+		return u.stopped(d, pid, now)
+	case d.state == daemonStopping:
+		d.group = pid
+		return []Action{AskGroup{u.job(d), pid}}
+	}
 	var acts []Action
 	if !d.smart() {
 		// What it left in its group would be in the way of the next one. The number is not given away while the group has members.
 		acts = append(acts, Kill{-pid, unix.SIGKILL})
-	}
-	if d.state == daemonStopping {
-		acts = append(acts, Log{Info, fmt.Sprintf("daemon %q (pid: %d) annihilated", d.Command, pid)})
-		d.state = daemonEnded
-		if d.restart && !u.leaving {
-			d.state, d.due, d.restart = daemonWaiting, now, false
-		}
-		return append(acts, u.tell(d))
 	}
 	text := fmt.Sprintf("[uwsgi-daemons] %q (pid: %d) %s after %d second(s)", d.Command, pid, howEnded(status), int(now.Sub(d.born).Seconds()))
 	if status.Exited() && status.ExitStatus() == 0 && !d.smart() && now.Sub(d.born) < daemonYoung {
@@ -137,6 +164,12 @@ func (u *daemons) overdue(now time.Time) []Action {
 			acts = append(acts, u.unsettled(d, now)...)
 		case daemonStopping:
 			pid := d.known()
+			if d.group != 0 {
+				text := fmt.Sprintf("[uwsgi-daemons] daemon did not die in time, killing what it left (group: %d): %s", d.group, d.Command)
+				acts = append(acts, Log{Warn, text}, Kill{-d.group, unix.SIGKILL})
+				acts = append(acts, u.stopped(d, d.group, now)...)
+				continue
+			}
 			d.deadline = now.Add(brutalMercy)
 			text := fmt.Sprintf("[uwsgi-daemons] daemon did not die in time, killing (pid: %d): %s", pid, d.Command)
 			acts = append(acts, Log{Warn, text}, KillGroup{pid, unix.SIGKILL})

@@ -29,6 +29,12 @@ func unitWords(acts []Action) string {
 			out = append(out, fmt.Sprintf("%s %d", name(a.Signal), a.PID))
 		case FileTask:
 			out = append(out, strings.TrimSpace(fmt.Sprintf("%s %s %s", a.What, a.Path, a.Text)))
+		case AskGroup:
+			out = append(out, fmt.Sprintf("group %d?", a.PID))
+		case Raise:
+			out = append(out, fmt.Sprintf("raise %d", a.Signal))
+		case Message:
+			out = append(out, fmt.Sprintf("message %d <%s>", a.Mule, a.Text))
 		case Tell:
 			if a.Type != jail.MsgNote {
 				out = append(out, strings.TrimSpace(fmt.Sprintf("tell %s %s", a.Type, a.Action)))
@@ -49,6 +55,8 @@ func runUnit(t *testing.T, u unit, start time.Time, steps []step) {
 		}
 	}
 }
+
+func left(group int, alive bool) GroupLeft { return GroupLeft{Job{"daemon", 0}, group, alive} }
 
 func launched(n, pid int) Launched { return Launched{Job{"daemon", n}, pid} }
 
@@ -75,11 +83,17 @@ func TestDaemons(t *testing.T) {
 		"starts when serving and alone": {plain, []step{{ev: Serving{}}, {ev: Woke{}}, {ev: Alone{}, want: "launch 0 d"}}, false},
 		"overlap does not wait":         {with(func(d *Daemon) { d.Overlap = true }), []step{{ev: Serving{}, want: "launch 0 d"}}, false},
 		"is stopped when the workers are gone": {plain, then(runs, step{ev: Leaving{}}, step{ev: WorkersGone{}, want: "TERM group 50"},
-			step{ev: WorkersGone{}}, step{ev: exited(50, 0), want: "KILL -50"}), true},
+			step{ev: WorkersGone{}}, step{ev: exited(50, 0), want: "group 50?"}, step{ev: left(50, false)}), true},
 		"is stopped at once when it has to be": {plain, then(runs, step{ev: Leaving{Brutal: true}, want: "TERM group 50"}), false},
 		"does not stop": {plain, then(runs, step{ev: Leaving{}}, step{ev: WorkersGone{}, want: "TERM group 50"},
 			step{ev: Woke{}, wait: 2 * time.Second}, step{ev: Woke{}, wait: time.Second, want: "KILL group 50"},
-			step{ev: killed(50, unix.SIGKILL), want: "KILL -50"}), true},
+			step{ev: killed(50, unix.SIGKILL), want: "group 50?"}, step{ev: left(50, false)}), true},
+		"what its shell ran has its time": {plain, then(runs, step{ev: WorkersGone{}, want: "TERM group 50"}, step{ev: killed(50, 15), want: "group 50?"},
+			step{ev: left(50, true)}, step{ev: WorkersGone{}}, step{ev: exited(51, 0), want: "group 50?"}, step{ev: left(49, false)}, step{ev: left(50, true)}), false},
+		"what its shell ran ends": {plain, then(runs, step{ev: WorkersGone{}, want: "TERM group 50"}, step{ev: killed(50, 15), want: "group 50?"},
+			step{ev: left(50, true)}, step{ev: exited(51, 0), want: "group 50?"}, step{ev: left(50, false)}), true},
+		"what its shell ran does not end": {plain, then(runs, step{ev: WorkersGone{}, want: "TERM group 50"}, step{ev: killed(50, 15), want: "group 50?"},
+			step{ev: left(50, true)}, step{ev: Woke{}, wait: 3 * time.Second, want: "KILL -50"}, step{ev: exited(51, 0)}), true},
 		"does not stop, then brutally": {with(func(d *Daemon) { d.Mercy = time.Minute }), then(runs, step{ev: Leaving{}},
 			step{ev: WorkersGone{}, want: "TERM group 50"}, step{ev: Leaving{Brutal: true}},
 			step{ev: Woke{}, wait: brutalMercy, want: "KILL group 50"}), false},
@@ -94,13 +108,13 @@ func TestDaemons(t *testing.T) {
 		"cannot be executed": {plain, []step{{ev: Alone{}}, {ev: Serving{}, want: "launch 0 d"},
 			{ev: LaunchFailed{Job{"daemon", 0}, errors.New("no")}}, {ev: Woke{}, wait: time.Second, want: "launch 0 d"}}, false},
 		"is told to leave while it is launched": {plain, []step{{ev: Alone{}}, {ev: Serving{}, want: "launch 0 d"}, {ev: Leaving{}},
-			{ev: WorkersGone{}}, {ev: launched(0, 50), want: "TERM group 50"}, {ev: killed(50, 15), want: "KILL -50"}}, true},
+			{ev: WorkersGone{}}, {ev: launched(0, 50), want: "TERM group 50"}, {ev: killed(50, 15), want: "group 50?"}, {ev: left(50, false)}}, true},
 		"dies while the workers leave":          {plain, then(runs, step{ev: Leaving{}}, step{ev: exited(50, 0), want: "KILL -50"}, step{ev: Woke{}, wait: time.Hour}), true},
 		"leaving before it ever ran":            {plain, []step{{ev: Leaving{}}, {ev: WorkersGone{}}, {ev: Alone{}}}, true},
 		"a control daemon ends":                 {control, then(runs, step{ev: exited(50, 0), want: "KILL -50, tell asked stop"}), true},
 		"a control daemon ends while all leave": {control, then(runs, step{ev: Leaving{}}, step{ev: exited(50, 0), want: "KILL -50"}), true},
 		"a touched file restarts it": {touch, then(runs, step{ev: Touched{"/x"}}, step{ev: Touched{"/b"}, want: "TERM group 50"},
-			step{ev: Touched{"/a"}}, step{ev: killed(50, 15), want: "KILL -50, launch 0 d"}), false},
+			step{ev: Touched{"/a"}}, step{ev: killed(50, 15), want: "group 50?"}, step{ev: left(50, false), want: "launch 0 d"}), false},
 		"a touched file sends a signal": {with(func(d *Daemon) { d.Touch, d.ReloadSignal = []string{"/a"}, unix.SIGHUP }),
 			then(runs, step{ev: Touched{"/a"}, want: "HUP group 50"}), false},
 		"smart: named by its pidfile": {smart, then(settled, step{ev: exited(50, 0)}, step{ev: PIDFile{"/q", 60}}, step{ev: PIDFile{"/p", 60}},

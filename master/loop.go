@@ -65,7 +65,6 @@ type loop struct {
 	stdin   *os.File
 	clerk   *clerk
 	queues  worker.Queues
-	touched []touched
 	watcher *watcher  // of files that raise signals, nil: none
 	lostAt  time.Time // when the loss of a signal was told
 	signals chan os.Signal
@@ -104,8 +103,8 @@ func newLoop(set *Settings, res Resources) (*loop, error) {
 		return nil, err
 	}
 	l := &loop{
-		queues: queues, touched: newTouched(set),
-		set: set, res: res, log: res.Log, board: board, chans: newChannels(), life: life, lifeR: lifeR, stdin: stdin,
+		queues: queues,
+		set:    set, res: res, log: res.Log, board: board, chans: newChannels(), life: life, lifeR: lifeR, stdin: stdin,
 		machine: newMachine(set, os.Getpid()),
 		signals: make(chan os.Signal, 64),
 		control: make(chan Event),
@@ -134,7 +133,7 @@ func (l *loop) run() int {
 	// Not ignored: that would be inherited by what we start.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	go readControl(l.res.Conn, l.control)
-	go l.clerk.run()
+	l.clerk.start()
 	if l.set.Title != "" {
 		l.warn(setTitle(l.set.Title))
 	}
@@ -276,6 +275,10 @@ func (l *loop) do(act Action) {
 		l.warn(l.deliver(act))
 	case WatchFile:
 		l.warn(l.watchFile(act))
+	case Message:
+		l.warn(l.message(act))
+	case Raise:
+		l.pending = append(l.pending, Raised{act.Signal})
 	case MarkHelper:
 		l.board.SetHelper(act.Place, act.PID, time.Now())
 	case QuitZygote:

@@ -1,6 +1,7 @@
 package master
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -132,44 +133,7 @@ func messageQueue(size int) (worker.Pair, error) {
 	return pair, nil
 }
 
-// touched is a file whose change restarts helpers, or raises a signal.
-type touched struct {
-	name string
-	ev   Event
-	last fileStamp
-}
-
-// fileStamp is what of a file tells that it changed.
-type fileStamp struct {
-	exists     bool
-	mtime      int64
-	ino, bytes uint64
-}
-
-func stampOf(name string) fileStamp {
-	var st unix.Stat_t
-	if unix.Stat(name, &st) != nil {
-		return fileStamp{}
-	}
-	return fileStamp{true, st.Mtim.Nano(), st.Ino, uint64(st.Size)}
-}
-
-func newTouched(set *Settings) []touched {
-	var list []touched
-	add := func(name string, ev Event) { list = append(list, touched{name, ev, stampOf(name)}) }
-	for _, name := range set.Helpers.TouchMules {
-		add(name, HelpersTouched{worker.Mule, name})
-	}
-	for _, name := range set.Helpers.TouchSpoolers {
-		add(name, HelpersTouched{worker.Spooler, name})
-	}
-	for _, f := range set.Signals.Touch {
-		add(f.Path, Raised{byte(f.Signal)})
-	}
-	return list
-}
-
-// measureHelpers looks at the helpers and at the files that restart them.
+// measureHelpers looks at the helpers.
 func (l *loop) measureHelpers() {
 	for _, u := range l.machine.units {
 		u, ok := u.(*helpers)
@@ -182,11 +146,29 @@ func (l *loop) measureHelpers() {
 			}
 		}
 	}
-	for i := range l.touched {
-		t := &l.touched[i]
-		if now := stampOf(t.name); now != t.last {
-			t.last = now
-			l.feed(t.ev)
-		}
+}
+
+// Message is an action: a message for a mule, or with 0 for whichever is free.
+type Message struct {
+	Mule int
+	Text []byte
+}
+
+func (Message) action() {}
+
+// message puts a message into a mule's queue; one that is full loses it.
+func (l *loop) message(m Message) error {
+	if m.Mule >= len(l.queues.Mules) {
+		return fmt.Errorf("cannot give mule %d a message: there is no such mule", m.Mule)
 	}
+	raw, err := l.queues.Mules[m.Mule].W.SyscallConn()
+	if err == nil {
+		cerr := raw.Control(func(fd uintptr) { err = unix.Send(int(fd), m.Text, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL) })
+		err = errors.Join(err, cerr)
+	}
+	if err == nil || time.Since(l.lostAt) < time.Second {
+		return nil // or told already
+	}
+	l.lostAt = time.Now()
+	return fmt.Errorf("cannot give mule %d a message: %w", m.Mule, err)
 }

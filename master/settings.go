@@ -43,6 +43,7 @@ type Around struct {
 	Crons     []Cron        `json:"crons,omitempty"`
 	CronMercy time.Duration `json:"cron_mercy,omitempty"` // that a running command has when the stack leaves
 	Alarms    Alarms        `json:"alarms"`
+	TouchExec []TouchExec   `json:"touch_exec,omitempty"`
 }
 
 // mercy is how long a worker may take to finish its request before it is killed.

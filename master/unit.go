@@ -78,6 +78,9 @@ func unitsOf(m *machine, set *Settings, warn func(error)) []unit {
 	if len(set.Alarms.List) > 0 {
 		units = append(units, newAlarms(&set.Alarms))
 	}
+	if len(set.TouchExec) > 0 {
+		units = append(units, newTouchExecs(set.TouchExec))
+	}
 	if len(set.Crons) > 0 {
 		where, err := location(set.Env)
 		warn(err)

@@ -36,6 +36,8 @@ type Queue struct {
 type (
 	// Raised is a signal that the loop itself raises: a watched file changed.
 	Raised struct{ Signal byte }
+	// Raise has the loop raise a signal.
+	Raise struct{ Signal byte }
 	// Deliver puts a signal into a queue.
 	Deliver struct {
 		Queue  Queue
@@ -49,6 +51,7 @@ type (
 )
 
 func (Raised) event()     {}
+func (Raise) action()     {}
 func (Deliver) action()   {}
 func (WatchFile) action() {}
 

@@ -2,8 +2,11 @@ package master
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,10 +20,13 @@ const watchedEvents = unix.IN_ATTRIB | unix.IN_CREATE | unix.IN_DELETE | unix.IN
 // circle, but not faster.
 const watchPause = 50 * time.Millisecond
 
-// watcher is inotify(7); the owner adds watches, a goroutine tells of changes.
+// watcher is inotify(7). The clerk adds watches, because a path may take for ever; a goroutine tells of changes.
 type watcher struct {
-	file    *os.File
-	signals map[int32][]byte // of each watch; the owner's
+	file *os.File
+
+	mu      sync.Mutex
+	signals map[int32][]byte // of each watch
+	early   map[int32]bool   // changes seen before it was known whose they are
 }
 
 // changed is what the goroutine saw: watches, each once.
@@ -35,21 +41,45 @@ func (l *loop) watchFile(w WatchFile) error {
 		if err != nil {
 			return fmt.Errorf("cannot watch files: %w", err)
 		}
-		l.watcher = &watcher{file: os.NewFile(uintptr(fd), "inotify"), signals: map[int32][]byte{}}
+		l.watcher = &watcher{file: os.NewFile(uintptr(fd), "inotify"), signals: map[int32][]byte{}, early: map[int32]bool{}}
 		go l.watcher.run(l.control)
 	}
+	if !l.clerk.give(FileTask{What: WatchPath, Path: w.Path, Signal: w.Signal, watcher: l.watcher}) {
+		return fmt.Errorf("cannot watch %s for signal %d: the file system does not answer", w.Path, w.Signal)
+	}
+	return nil
+}
+
+// add watches a path for a signal; it tells of a change that came in the meantime.
+func (w *watcher) add(path string, signal byte) ([]int32, error) {
+	raw, err := w.file.SyscallConn()
 	var id int
-	raw, err := l.watcher.file.SyscallConn()
 	if err == nil {
-		if cerr := raw.Control(func(fd uintptr) { id, err = unix.InotifyAddWatch(int(fd), w.Path, watchedEvents) }); cerr != nil {
-			err = cerr
-		}
+		cerr := raw.Control(func(fd uintptr) { id, err = unix.InotifyAddWatch(int(fd), path, watchedEvents) })
+		err = errors.Join(err, cerr)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot watch %s for signal %d: %w", w.Path, w.Signal, err)
+		return nil, fmt.Errorf("cannot watch %s for signal %d: %w", path, signal, err)
 	}
-	l.watcher.signals[int32(id)] = append(l.watcher.signals[int32(id)], w.Signal)
-	return nil
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.signals[int32(id)] = append(w.signals[int32(id)], signal)
+	if w.early[int32(id)] {
+		delete(w.early, int32(id))
+		return []int32{int32(id)}, nil
+	}
+	return nil, nil
+}
+
+// of returns the signals of a watch.
+func (w *watcher) of(id int32) []byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	signals := w.signals[id]
+	if signals == nil && len(w.early) < maxTimers {
+		w.early[id] = true
+	}
+	return slices.Clone(signals)
 }
 
 func (w *watcher) run(out chan<- Event) {
@@ -87,7 +117,7 @@ func watchesIn(buf []byte) []int32 {
 // raiseChanged raises the signals of watches.
 func (l *loop) raiseChanged(ev changed) {
 	for _, id := range ev.watches {
-		for _, signal := range l.watcher.signals[id] {
+		for _, signal := range l.watcher.of(id) {
 			l.feed(Raised{signal})
 		}
 	}

@@ -297,6 +297,9 @@ func (p *parent) cleanUp() {
 	if p.fifos.open != nil {
 		p.warn(p.fifos.open.close())
 	}
+	if p.notices != nil {
+		p.warn(p.notices.close(vacuum))
+	}
 	for _, l := range append(p.sockets, p.endpoints...) {
 		if vacuum && l.place != nil {
 			gone, err := l.place.remove()

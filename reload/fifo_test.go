@@ -82,6 +82,7 @@ func TestTouch(t *testing.T) {
 	file := filepath.Join(dir, "touch")
 	snap := &snapshot{cfg: &config.Config{Reload: config.Reload{Touch: []string{"touch"}}}, dir: dir}
 	p := &parent{newest: snap}
+	p.looking.done = make(chan looked, 1)
 	p.watchFiles(snap)
 	changed := func() bool {
 		p.watchFiles(snap)

@@ -18,6 +18,7 @@ func unchangeable(old, next *config.Config) []string {
 	say("stats", strings.Join(old.Stats.Stats, ", "), strings.Join(next.Stats.Stats, ", "))
 	say("prometheus", old.Stats.Prometheus, next.Stats.Prometheus)
 	say("pidfile", old.Process.Pidfile, next.Process.Pidfile)
+	say("notify-socket", old.Reload.NotifySocket, next.Reload.NotifySocket)
 	say("immediate-uid", old.Security.ImmediateUID, next.Security.ImmediateUID)
 	say("immediate-gid", old.Security.ImmediateGID, next.Security.ImmediateGID)
 	say("flock", lockNames(old), lockNames(next))

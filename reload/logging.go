@@ -116,8 +116,8 @@ func (p *parent) writeLatePidfile(name string, snap *snapshot) error {
 	return nil
 }
 
-// lookAtLogs reopens and rotates the log when files change.
-func (p *parent) lookAtLogs() {
+// foundLogs reopens and rotates the log when files have changed.
+func (p *parent) foundLogs(l looked) {
 	files := &p.newest.cfg.Log.Files
 	if p.logTouch == nil {
 		p.logTouch = map[string]stamp{}
@@ -128,11 +128,11 @@ func (p *parent) lookAtLogs() {
 		do    func()
 	}{{files.TouchRotate, "rotating the log", p.setup.Logs.Rotate}, {files.TouchReopen, "reopening the log", p.setup.Logs.Reopen}} {
 		for _, name := range kind.names {
-			full := name
-			if !path.IsAbs(full) {
-				full = path.Join(p.newest.dir, full)
+			full := p.absolute(p.newest, name)
+			now, ok := l.seen[full]
+			if !ok {
+				continue
 			}
-			now := stampOf(rootOf(&p.newest.spec), full)
 			last, known := p.logTouch[full]
 			p.logTouch[full] = now
 			if known && now != last {

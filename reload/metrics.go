@@ -28,6 +28,8 @@ type kept struct {
 	own       [2]int // who gets the files
 	filesDir  string // metrics-dir
 	noCores   bool
+
+	thresholds []config.Threshold
 }
 
 // collecting is the metrics of the configuration and the goroutine that collects them.
@@ -40,7 +42,7 @@ type collecting struct {
 // keepMetrics takes over the metrics of the newest configuration; the first time that there are any it starts to collect.
 func (p *parent) keepMetrics() {
 	s := &p.newest.cfg.Stats
-	k := &kept{root: p.newest.env.root, dir: p.newest.dir, own: [2]int{p.newest.uid, p.newest.gid}, filesDir: s.MetricsDir, noCores: s.MetricsNoCores}
+	k := &kept{root: p.newest.env.root, dir: p.newest.dir, own: [2]int{p.newest.uid, p.newest.gid}, filesDir: s.MetricsDir, noCores: s.MetricsNoCores, thresholds: s.Thresholds}
 	p.metrics.now.Store(k)
 	p.metrics.keeper.Configure(metricDefs(s), k.readFile)
 	if p.metrics.running || !s.Metrics() {
@@ -90,22 +92,38 @@ func checkMetrics(cfg *config.Config) error {
 		}
 		known = append(known, m.Name)
 	}
+	for _, t := range s.Thresholds {
+		if !slices.Contains(known, t.Key) {
+			return fmt.Errorf("cannot watch metric %s: there is no such metric", t.Key)
+		}
+	}
 	return nil
 }
 
 // collect is a goroutine's whole life: it ends with the parent.
 func (p *parent) collect() {
 	files := metricFiles{last: map[string]int64{}}
+	var limits thresholds
 	failing := false
 	for now := range time.Tick(metricsEvery) {
 		k := p.metrics.now.Load()
 		snap, info := p.figures()
 		builtin := metrics.BuiltinMetrics(&snap, &info, k.noCores)
 		p.metrics.keeper.Tick(now, builtin)
+		if k.filesDir == "" && len(k.thresholds) == 0 {
+			continue
+		}
+		all := append(builtin, p.metrics.keeper.List()...)
+		for _, hit := range limits.look(k.thresholds, all, now) {
+			select {
+			case p.logHits <- hit:
+			default: // as with lines of the log, what is too much is not raised
+			}
+		}
 		if k.filesDir == "" {
 			continue
 		}
-		err := files.write(k, append(builtin, p.metrics.keeper.List()...))
+		err := files.write(k, all)
 		if err != nil && !failing {
 			p.log.Warn().Msgf("cannot write metrics-dir: %v", err)
 		}

@@ -57,6 +57,7 @@ type parent struct {
 	info      metrics.Info
 	logHits   chan logHit
 	logPace   pace
+	fsChanges chan fsChanged
 	cronAt    int64 // unix seconds: up to when cron was looked after, 0 = never
 	shared    shared
 	pushing   pushing
@@ -74,7 +75,10 @@ type held struct {
 	lease    *jail.Lease // ids of user namespaces
 	touched  []*touched
 	logTouch map[string]stamp // of the files of touch-logrotate and touch-logreopen
+	looking  looking
+	monitor  *monitor // of fs-reload, nil = none
 	fifos    fifos
+	notices  *notifySocket // nil = none
 }
 
 // outlook is how those who supervise the parent see it.
@@ -97,8 +101,9 @@ func Run(setup Setup) int {
 		who:    who{euid: os.Geteuid(), egid: os.Getegid(), dir: dir},
 		gens:   map[uint64]*generation{},
 		frames: make(chan frame, 16), logHits: make(chan logHit, logHits),
-		held:    held{fifos: fifos{said: make(chan fifoByte)}},
-		outlook: outlook{health: health{calls: make(chan func())}, notify: newNotifier(os.Getenv)},
+		fsChanges: make(chan fsChanged),
+		held:      held{fifos: fifos{said: make(chan fifoByte)}, looking: looking{done: make(chan looked, 1)}},
+		outlook:   outlook{health: health{calls: make(chan func())}, notify: newNotifier(os.Getenv)},
 	}
 	p.plan.mercy = p.mercy
 	p.plan.exitOnReload = func() bool { return p.newest.cfg.Process.ExitOnReload }
@@ -148,6 +153,9 @@ func (p *parent) prepare() error {
 	if err := p.openFifos(); err != nil {
 		return err
 	}
+	if err := p.openNotifySocket(); err != nil {
+		return err
+	}
 	if err := p.writePidfile(snap.cfg.Process.Pidfile); err != nil {
 		return err
 	}
@@ -183,6 +191,10 @@ func (p *parent) loop() int {
 			p.received(f)
 		case h := <-p.logHits:
 			p.logHit(h)
+		case l := <-p.looking.done:
+			p.found(l)
+		case c := <-p.fsChanges:
+			p.fsChange(c)
 		case b := <-p.fifos.said:
 			p.fifoSaid(b)
 		case call := <-p.health.calls:

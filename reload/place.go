@@ -75,6 +75,17 @@ func (pl *place) bind(env *socketEnv) (*os.File, error) {
 }
 
 func (pl *place) bindAs(fd int, temp string, env *socketEnv) error {
+	if err := pl.name(fd, temp, env); err != nil {
+		return err
+	}
+	if err := unix.Listen(fd, env.backlog); err != nil {
+		return err
+	}
+	return unix.Renameat(int(pl.dir.Fd()), temp, int(pl.dir.Fd()), pl.base)
+}
+
+// name gives a socket its throw-away name, mode and owner.
+func (pl *place) name(fd int, temp string, env *socketEnv) error {
 	dirfd := int(pl.dir.Fd())
 	name := "/proc/self/fd/" + strconv.Itoa(dirfd) + "/" + temp
 	mode, mask := uint64(0o777), env.mask
@@ -97,13 +108,7 @@ func (pl *place) bindAs(fd int, temp string, env *socketEnv) error {
 	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: name}); err != nil {
 		return err
 	}
-	if err := pl.own(temp, env); err != nil {
-		return err
-	}
-	if err := unix.Listen(fd, env.backlog); err != nil {
-		return err
-	}
-	return unix.Renameat(dirfd, temp, dirfd, pl.base)
+	return pl.own(temp, env)
 }
 
 // own sets the owner through a descriptor that was seen to be a socket: whoever may write to the directory could have

@@ -49,7 +49,16 @@ func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 func alarms(a *config.Alarms) master.Alarms {
 	set := master.Alarms{Freq: seconds(a.Freq), MsgSize: a.MsgSize, Segfault: a.Segfault}
 	for _, one := range a.List {
-		set.List = append(set.List, master.Alarm{Name: one.Name, Kind: one.Kind, Arg: one.Arg})
+		set.List = append(set.List, master.Alarm{Name: one.Name, Kind: one.Kind, Arg: one.Arg, N: one.N})
 	}
 	return set
+}
+
+// touchExecs makes the master's list of commands that run when a file changes.
+func touchExecs(cfg *config.Config) []master.TouchExec {
+	var list []master.TouchExec
+	for _, t := range cfg.TouchExec {
+		list = append(list, master.TouchExec{Path: seenInside(cfg, t.Path), Command: t.Command})
+	}
+	return list
 }

@@ -66,7 +66,7 @@ func payload(terminal bool) func(*config.Config, reload.Boot) (any, error) {
 			Sleep: master.Sleep{Cheap: cfg.Cheaper.Cheap, Idle: time.Duration(cfg.Cheaper.IdleSeconds) * time.Second, DieOnIdle: cfg.Cheaper.DieOnIdle,
 				DieOnNoWorkers: cfg.Cheaper.DieOnNoWorker},
 			Resources: resources(&cfg.Confine),
-			Around:    master.Around{Daemons: daemons(&cfg.Daemons), Crons: jobs, CronMercy: cronMercy, Alarms: alarms(&cfg.Alarms)},
+			Around:    master.Around{Daemons: daemons(&cfg.Daemons), Crons: jobs, CronMercy: cronMercy, Alarms: alarms(&cfg.Alarms), TouchExec: touchExecs(cfg)},
 		}, nil
 	}
 }

@@ -1,0 +1,202 @@
+package master
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"gowsgi/worker"
+)
+
+// touched is a file whose change is an event; the clerk looks at it.
+type touched struct {
+	name string
+	ev   Event
+	last fileStamp
+}
+
+// fileStamp is what of a file tells that it changed.
+type fileStamp struct {
+	exists     bool
+	mtime      int64
+	ino, bytes uint64
+}
+
+func stampOf(name string) fileStamp {
+	var st unix.Stat_t
+	if unix.Stat(name, &st) != nil {
+		return fileStamp{}
+	}
+	return fileStamp{true, st.Mtim.Nano(), st.Ino, uint64(st.Size)}
+}
+
+func newTouched(set *Settings) []touched {
+	var list []touched
+	add := func(name string, ev Event) { list = append(list, touched{name: name, ev: ev}) }
+	for _, name := range set.Helpers.TouchMules {
+		add(name, HelpersTouched{worker.Mule, name})
+	}
+	for _, name := range set.Helpers.TouchSpoolers {
+		add(name, HelpersTouched{worker.Spooler, name})
+	}
+	for _, f := range set.Signals.Touch {
+		add(f.Path, Raised{byte(f.Signal)})
+	}
+	for i, t := range set.TouchExec {
+		add(t.Path, TouchedExec{i})
+	}
+	daemons := map[string]bool{}
+	for i := range set.Daemons {
+		for _, name := range set.Daemons[i].Touch {
+			if !daemons[name] { // the event is for all daemons that name the file
+				daemons[name] = true
+				add(name, Touched{name})
+			}
+		}
+	}
+	return list
+}
+
+// TouchExec is a command that runs when a file changes.
+type TouchExec struct {
+	Path    string `json:"path"`
+	Command string `json:"command"`
+}
+
+// TouchedExec is an event: the file of a touch-exec changed.
+type TouchedExec struct{ N int }
+
+func (TouchedExec) event() {}
+
+const (
+	execRuns  = 16              // of one command at a time; a touch beyond that starts none
+	execMercy = 5 * time.Second // that a running command has when the stack leaves
+)
+
+// touchExecs is the unit of the commands that run when a file changes.
+type touchExecs struct {
+	list    []TouchExec
+	runs    map[int]*execRun // by number
+	started int
+	leaving bool
+}
+
+type execRun struct {
+	cmd      int
+	pid      int
+	deadline time.Time // SIGKILL then, zero = never
+}
+
+func newTouchExecs(list []TouchExec) *touchExecs {
+	return &touchExecs{list: list, runs: map[int]*execRun{}}
+}
+
+func (u *touchExecs) handle(ev Event, now time.Time) []Action {
+	switch ev := ev.(type) {
+	case TouchedExec:
+		return u.run(ev.N)
+	case Launched:
+		if r := u.of(ev.Job); r != nil {
+			if r.pid = ev.PID; u.leaving {
+				return u.stop(r, now)
+			}
+		}
+	case LaunchFailed:
+		if r := u.of(ev.Job); r != nil {
+			delete(u.runs, ev.Job.N)
+			return []Action{Log{Error, fmt.Sprintf("[uwsgi-touch-exec] cannot run %q: %v", u.list[r.cmd].Command, ev.Err)}}
+		}
+	case Exited:
+		return u.exited(ev)
+	case Leaving:
+		u.leaving = true
+	case WorkersGone:
+		var acts []Action
+		for _, n := range slices.Sorted(maps.Keys(u.runs)) {
+			acts = append(acts, u.stop(u.runs[n], now)...)
+		}
+		return acts
+	case Woke:
+		return u.overdue(now)
+	}
+	return nil
+}
+
+func (u *touchExecs) of(job Job) *execRun {
+	if job.Unit != "touch-exec" {
+		return nil
+	}
+	return u.runs[job.N]
+}
+
+func (u *touchExecs) run(cmd int) []Action {
+	if u.leaving {
+		return nil
+	}
+	going := 0
+	for _, r := range u.runs {
+		if r.cmd == cmd {
+			going++
+		}
+	}
+	command := u.list[cmd].Command
+	if going >= execRuns {
+		return []Action{Log{Error, fmt.Sprintf("[uwsgi-touch-exec] %q is not run: %d runs of it go on", command, going)}}
+	}
+	u.started++
+	u.runs[u.started] = &execRun{cmd: cmd}
+	return []Action{
+		Log{Info, "[uwsgi-touch-exec] running " + command},
+		Launch{Job{"touch-exec", u.started}, Program{Command: command, UID: -1, GID: -1}},
+	}
+}
+
+func (u *touchExecs) exited(ev Exited) []Action {
+	for n, r := range u.runs {
+		if r.pid != ev.PID || r.pid == 0 {
+			continue
+		}
+		delete(u.runs, n)
+		level := Info
+		if !ev.Status.Exited() || ev.Status.ExitStatus() != 0 {
+			level = Warn
+		}
+		return []Action{Log{level, fmt.Sprintf("[uwsgi-touch-exec] %q (pid: %d) %s", u.list[r.cmd].Command, r.pid, howEnded(ev.Status))}}
+	}
+	return nil
+}
+
+func (u *touchExecs) stop(r *execRun, now time.Time) []Action {
+	if r.pid == 0 || !r.deadline.IsZero() {
+		return nil // launched comes back here; or it was told already
+	}
+	r.deadline = now.Add(execMercy)
+	return []Action{KillGroup{r.pid, unix.SIGTERM}}
+}
+
+func (u *touchExecs) overdue(now time.Time) []Action {
+	var acts []Action
+	for _, n := range slices.Sorted(maps.Keys(u.runs)) {
+		r := u.runs[n]
+		if r.pid != 0 && !r.deadline.IsZero() && !r.deadline.After(now) {
+			r.deadline = now.Add(brutalMercy)
+			acts = append(acts, KillGroup{r.pid, unix.SIGKILL})
+		}
+	}
+	return acts
+}
+
+func (u *touchExecs) next() time.Time {
+	var at time.Time
+	for _, r := range u.runs {
+		if r.pid != 0 {
+			at = earliest(at, r.deadline)
+		}
+	}
+	return at
+}
+
+func (u *touchExecs) gone() bool { return len(u.runs) == 0 }
