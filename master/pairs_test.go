@@ -146,7 +146,8 @@ func happenings() []happening {
 		plainly("Serving", Serving{}), plainly("Leaving", Leaving{}), plainly("WorkersGone", WorkersGone{}), plainly("Alone", Alone{}),
 		plainly("Launched", Launched{}), plainly("LaunchFailed", LaunchFailed{}), plainly("Alert", Alert{}), plainly("Cleared", Cleared{}),
 		plainly("PIDFile", PIDFile{PID: 12}), plainly("Touched", Touched{}), plainly("HelperSampled", HelperSampled{}),
-		plainly("HelpersTouched", HelpersTouched{}), plainly("Raised", Raised{}), plainly("changed", changed{}))
+		plainly("HelpersTouched", HelpersTouched{}), plainly("Raised", Raised{}), plainly("changed", changed{}),
+		plainly("TouchedExec", TouchedExec{}), plainly("GroupLeft", GroupLeft{}))
 }
 
 var zygoteNobody = zygote{number: 99, pid: 99}

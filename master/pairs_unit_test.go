@@ -54,9 +54,11 @@ func TestDaemonPairs(t *testing.T) {
 			{"restarting/clearing", hold(ev(Launched{job, 21}), ev(Touched{"/t"}))},
 			{"stopping/stopping", hold(ev(Launched{job, 21}), ev(Cleared{smart}), ev(Launched{smart, 22}), ev(PIDFile{"/p", 23}), ev(exited(22, 0)), ev(Leaving{}), stop)},
 			{"launching/ended", hold(ev(Leaving{}), stop)},
-			{"ended/stopping", hold(ev(Launched{job, 21}), ev(Cleared{smart}), ev(Launched{smart, 22}), ev(Leaving{}), stop, ev(exited(21, 0)))},
+			{"ended/stopping", hold(ev(Launched{job, 21}), ev(Cleared{smart}), ev(Launched{smart, 22}), ev(Leaving{}), stop, ev(exited(21, 0)), ev(left(21, false)))},
+			{"draining/stopping", hold(ev(Launched{job, 21}), ev(Cleared{smart}), ev(Launched{smart, 22}), ev(Leaving{}), stop, ev(exited(21, 0)))},
 		},
 		events: []happening{
+			plainly("GroupLeft none", left(21, false)), plainly("GroupLeft some", left(21, true)), plainly("GroupLeft stranger", left(99, false)),
 			plainly("Launched", Launched{job, 31}), plainly("Launched smart", Launched{smart, 32}), plainly("LaunchFailed", LaunchFailed{Job: job}),
 			plainly("LaunchFailed smart", LaunchFailed{Job: smart}), plainly("Cleared", Cleared{smart}), plainly("PIDFile", PIDFile{"/p", 33}),
 			plainly("Touched", Touched{"/t"}), plainly("Exited plain", exited(21, 1)), plainly("Exited launcher", exited(22, 0)),
@@ -175,6 +177,8 @@ func pairWords(acts []Action) string {
 			out = append(out, fmt.Sprintf("start %d/%d", a.ID, a.Seq))
 		case KillGroup:
 			out = append(out, fmt.Sprintf("group %s %d", strings.TrimPrefix(unix.SignalName(a.Signal), "SIG"), a.PID))
+		case AskGroup:
+			out = append(out, fmt.Sprintf("group %d?", a.PID))
 		case FileTask:
 			out = append(out, string(a.What))
 		case Tell, Kill:
