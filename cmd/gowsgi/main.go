@@ -20,11 +20,10 @@ var version = "0.1.0"
 // uwsgiVersion is what apps and tools are told when they ask for uWSGI's version.
 const uwsgiVersion = "2.0.21"
 
-// init keeps the first thread for main's goroutine, which in parent and master is the owner that never blocks. The kernel gives a signal to
-// the first thread whenever it can (signal(7)): with another goroutine on it, stuck in a file system that hangs, none would be heard.
-func init() { runtime.LockOSThread() }
-
 func main() {
+	// The first thread is for this goroutine, which in parent and master is the owner that never blocks: the kernel gives a signal to the first
+	// thread whenever it can (signal(7)), and would not be heard with another goroutine on it that is stuck in a file system that hangs.
+	runtime.LockOSThread()
 	os.Exit(run(os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
 }
 
