@@ -107,7 +107,8 @@ var ErrFrame = errors.New("malformed control frame")
 // Conn is one end of the control socket. Send may be called from several goroutines, Recv from one. Close ends both.
 type Conn struct {
 	file  *os.File
-	limit int // of the next frame received
+	limit int    // of the next frame received
+	held  []byte // the beginning of it, when a Recv was interrupted
 }
 
 // newConn takes the non-blocking stream socket; expectBoot is for the end whose first frame may be as long as a boot.
@@ -160,11 +161,50 @@ func (c *Conn) Backlog() int {
 	return n
 }
 
-// Recv waits for the next frame. io.EOF means that the other side is gone, in the middle of a frame or not.
+// Recv waits for the next frame. io.EOF means that the other side is gone, in the middle of a frame or not. After Interrupt it returns
+// os.ErrDeadlineExceeded, and what it has read so far is kept for the next call.
 func (c *Conn) Recv() (Message, error) {
-	limit := c.limit
-	c.limit = maxFrame
-	return decodeFrame(c.file, limit)
+	m, err := c.recv(c.file)
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		c.held, c.limit = nil, maxFrame
+	}
+	return m, err
+}
+
+// Interrupt ends a Recv that waits, and every later one until Continue; nothing is lost by it.
+func (c *Conn) Interrupt() error { return c.file.SetReadDeadline(time.Unix(1, 0)) }
+
+// Continue undoes Interrupt.
+func (c *Conn) Continue() error { return c.file.SetReadDeadline(time.Time{}) }
+
+func (c *Conn) recv(from io.Reader) (m Message, err error) {
+	if err := fill(from, &c.held, frameHead); err != nil {
+		return m, gone(err)
+	}
+	size := binary.LittleEndian.Uint32(c.held)
+	if uint64(size) > uint64(c.limit) {
+		return m, fmt.Errorf("cannot receive a frame of %d bytes, the limit is %d: %w", size, c.limit, ErrFrame)
+	}
+	if err := fill(from, &c.held, frameHead+int(size)); err != nil {
+		return m, gone(err)
+	}
+	return decodeFrame(c.held[frameHead:])
+}
+
+// frameHead is the length before each frame, in bytes.
+const frameHead = 4
+
+// fill reads on until there are so many bytes. It grows as they come in: a length costs nothing that was not sent.
+func fill(r io.Reader, held *[]byte, want int) error {
+	for have := len(*held); have < want; have = len(*held) {
+		buf := slices.Grow(*held, min(want-have, 16<<10))
+		n, err := r.Read(buf[have:min(want, cap(buf))])
+		*held = buf[:have+n]
+		if err != nil && have+n < want {
+			return err
+		}
+	}
+	return nil
 }
 
 func encodeFrame(m Message) ([]byte, error) {
@@ -184,23 +224,7 @@ func encodeFrame(m Message) ([]byte, error) {
 	return append(frame, body...), nil
 }
 
-func decodeFrame(r io.Reader, limit int) (Message, error) {
-	var head [4]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return Message{}, gone(err)
-	}
-	size := binary.LittleEndian.Uint32(head[:])
-	if uint64(size) > uint64(limit) {
-		return Message{}, fmt.Errorf("cannot receive a frame of %d bytes, the limit is %d: %w", size, limit, ErrFrame)
-	}
-	// Grown as the bytes come in: a length costs nothing that was not sent.
-	body, err := io.ReadAll(io.LimitReader(r, int64(size)))
-	if err != nil {
-		return Message{}, gone(err)
-	}
-	if len(body) < int(size) {
-		return Message{}, io.EOF
-	}
+func decodeFrame(body []byte) (Message, error) {
 	var m Message
 	if err := json.Unmarshal(body, &m); err != nil {
 		return Message{}, fmt.Errorf("cannot decode a frame: %w: %v", ErrFrame, err)

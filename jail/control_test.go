@@ -92,7 +92,7 @@ func TestRecvRefusesGarbage(t *testing.T) {
 		{frame(`{"type":"note","slot":"x"}`), ErrFrame},
 		{frame(`{"type":"note"}`), nil},
 	} {
-		if _, err := decodeFrame(strings.NewReader(c.in), maxFrame); !errors.Is(err, c.want) {
+		if _, err := (&Conn{limit: maxFrame}).recv(strings.NewReader(c.in)); !errors.Is(err, c.want) {
 			t.Errorf("%q gives %v, want %v", c.in, err, c.want)
 		}
 	}
@@ -107,7 +107,7 @@ func FuzzDecodeFrame(f *testing.F) {
 		f.Add(frame)
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
-		m, err := decodeFrame(bytes.NewReader(in), maxFrame)
+		m, err := (&Conn{limit: maxFrame}).recv(bytes.NewReader(in))
 		if err != nil {
 			return
 		}
@@ -119,7 +119,7 @@ func FuzzDecodeFrame(f *testing.F) {
 		if err != nil {
 			t.Fatalf("cannot encode what was decoded: %v", err)
 		}
-		again, err := decodeFrame(bytes.NewReader(frame), maxFrame)
+		again, err := (&Conn{limit: maxFrame}).recv(bytes.NewReader(frame))
 		if err != nil {
 			t.Fatalf("cannot decode what was encoded: %v", err)
 		}

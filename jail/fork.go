@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"gowsgi/jail/hook"
 )
 
 // sysProcAttr says how the child is cloned. It never sets Pdeathsig: that signal follows the thread that forked, which may end while the
@@ -124,7 +126,7 @@ func forkExec(spec *Spec, from origin, argv []string, attr *syscall.ProcAttr) (p
 			}
 			path = path[len("/proc/"):]
 		}
-		pid, err = syscall.ForkExec(path, argv, attr)
+		pid, err = hook.Fork(path, argv, attr)
 		if err != nil {
 			if errors.Is(err, unix.EPERM) && unix.Geteuid() != 0 && !spec.has(NSUser) {
 				err = fmt.Errorf("%w: not root, and no user namespace is asked for", err)

@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"gowsgi/jail/hook"
 )
 
 // An ordinary user may map one id, the own one, into a user namespace (user_namespaces(7)). More are given out by the system's administrator
@@ -90,7 +92,7 @@ func runMapper(name string, pid int, maps []IDMap) error {
 		return fmt.Errorf("cannot run %s: %w", name, err)
 	}
 	defer r.Close()
-	child, err := syscall.ForkExec(program, argv, &syscall.ProcAttr{Files: []uintptr{rawFD(r), rawFD(w), rawFD(w)}})
+	child, err := hook.Fork(program, argv, &syscall.ProcAttr{Files: []uintptr{rawFD(r), rawFD(w), rawFD(w)}})
 	w.Close()
 	if err != nil {
 		return fmt.Errorf("cannot run %s: %w", name, err)

@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 
+	"gowsgi/jail/hook"
 	"gowsgi/reload/verdict"
 )
 
@@ -125,7 +126,7 @@ func startDaemon(stdin []byte) (pid int, ready *os.File, err error) {
 		return 0, nil, err
 	}
 	defer unix.Close(there)
-	pid, err = syscall.ForkExec("/proc/self/exe", os.Args, &syscall.ProcAttr{
+	pid, err = hook.Fork("/proc/self/exe", os.Args, &syscall.ProcAttr{
 		Env:   append(os.Environ(), daemonVariable+"="+strconv.Itoa(there)),
 		Files: []uintptr{in.Fd(), 1, 2},
 		Sys:   &syscall.SysProcAttr{Setsid: true},

@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"gowsgi/jail/hook"
 )
 
 // maxOutput bounds what a command of the configuration may print, in bytes.
@@ -21,7 +23,7 @@ func shellOutput(cmd string) ([]byte, error) {
 		return nil, fmt.Errorf("cannot make a pipe: %w", err)
 	}
 	defer r.Close()
-	pid, err := syscall.ForkExec("/bin/sh", []string{"sh", "-c", cmd}, &syscall.ProcAttr{
+	pid, err := hook.Fork("/bin/sh", []string{"sh", "-c", cmd}, &syscall.ProcAttr{
 		Env:   os.Environ(),
 		Files: []uintptr{0, w.Fd(), 2},
 	})

@@ -151,7 +151,7 @@ func (c Context) command(line string) error {
 	}
 	attr := &syscall.ProcAttr{Env: append(os.Environ(), c.Env...), Files: []uintptr{in, out, out}}
 	for i, shell := range shells {
-		pid, err := syscall.ForkExec(shell, []string{shell, "-c", line}, attr)
+		pid, err := Fork(shell, []string{shell, "-c", line}, attr)
 		if err == nil {
 			return wait(pid)
 		}
