@@ -142,6 +142,7 @@ type Reloads struct {
 	LastOK      time.Time
 	LastFailed  time.Time
 	LastError   string // one line
+	Upgrades    [numUpgradeResults]uint64
 	failures    [numReloadFailures]uint64
 	failedOther uint64
 }

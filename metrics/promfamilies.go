@@ -91,6 +91,11 @@ var families = []family{
 		one(func(_ *Snapshot, i *Info) float64 { return timestamp(i.Reloads.LastOK) })),
 	gauge("last_reload_failure_timestamp_seconds", "Time of the last reload that failed, 0 when there was none.",
 		one(func(_ *Snapshot, i *Info) float64 { return timestamp(i.Reloads.LastFailed) })),
+	counter("upgrades_total", "Replacements of the parent's own binary by result.", func(_ *Snapshot, i *Info, out emit) {
+		for result, n := range i.Reloads.Upgrades {
+			out(float64(n), UpgradeResult(result).String())
+		}
+	}, "result"),
 	gauge("last_jail_build_seconds", "Time the newest jail took to build.",
 		one(func(_ *Snapshot, i *Info) float64 { return i.JailBuilds.Last.Seconds() })),
 	counter("master_respawns_total", "Stacks rebuilt because their master ended unasked.",

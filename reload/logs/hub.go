@@ -36,6 +36,7 @@ type Settings struct {
 	Wrap   func(line []byte) []byte  // makes a record of one line of the app's (a JSON log), nil: none
 	Notice func(lines uint64) []byte // a line that tells of lost lines
 	Sort   Sort
+	Handed *Handover // of the image of the parent before this one, nil: this is the first
 }
 
 // New opens what the settings name.
@@ -51,7 +52,7 @@ func New(set Settings) (*Hub, error) {
 	name, t := "stderr", target(&stream{f: set.Out})
 	if set.Place.Path != "" {
 		name = set.Place.Path
-		if t, err = newFile(set.Place, set.File); err != nil {
+		if t, err = h.file(set.Place, set.File); err != nil {
 			return nil, err
 		}
 	}
@@ -76,6 +77,7 @@ func New(set Settings) (*Hub, error) {
 			h.sinks = append(h.sinks, one.sink)
 		}
 	}
+	h.takeCounts()
 	h.plain = len(h.lines.loggers)+len(h.lines.encoders)+len(h.filters)+len(h.drains) == 0
 	return h, nil
 }
@@ -103,7 +105,7 @@ func (h *Hub) Tell(tell func(text string, bad bool)) {
 
 // Replace lets the main log go on in a file that could not be opened before.
 func (h *Hub) Replace(place Place, o FileOptions) error {
-	t, err := newFile(place, o)
+	t, err := h.file(place, o)
 	if err != nil {
 		return err
 	}
@@ -144,6 +146,12 @@ func (h *Hub) Intake(workers int) (*Intake, error) {
 	if err != nil {
 		return nil, err
 	}
+	h.keep(in)
+	return in, nil
+}
+
+// keep remembers an intake until it was read to its end.
+func (h *Hub) keep(in *Intake) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.intakes[in] = true
@@ -153,7 +161,6 @@ func (h *Hub) Intake(workers int) (*Intake, error) {
 		defer h.mu.Unlock()
 		delete(h.intakes, in)
 	}()
-	return in, nil
 }
 
 // Output is a file for the output of commands that the parent runs itself.

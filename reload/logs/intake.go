@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -28,8 +29,18 @@ type Intake struct {
 	channel *os.File   // a packet socket for the lines of the master and of the runtime
 	workers []*os.File // 1 and 2 of each worker
 
-	readers []*os.File
+	sources []*source
 	done    sync.WaitGroup
+	ended   atomic.Bool // nobody should write any more
+	freezer
+}
+
+// source is one of the ends that are read.
+type source struct {
+	f       *os.File
+	a       assembler // of a pipe
+	channel bool
+	over    bool // read to its end; guarded by the freezer
 }
 
 // idle is how long the beginning of a line waits for its end before it is taken for a line.
@@ -40,7 +51,7 @@ const maxPacket = 512 << 10
 
 // newIntake makes the ends and starts to read. take is called from several goroutines; it must not keep the bytes.
 func newIntake(workers int, take func(kind Kind, lines []byte)) (*Intake, error) {
-	in := &Intake{}
+	in := newEmptyIntake()
 	for n := range workers + 1 {
 		r, w, err := os.Pipe()
 		if err != nil {
@@ -59,9 +70,7 @@ func newIntake(workers int, take func(kind Kind, lines []byte)) (*Intake, error)
 		} else {
 			in.workers = append(in.workers, w)
 		}
-		in.readers = append(in.readers, r)
-		in.done.Add(1)
-		go in.readPipe(r, take)
+		in.read(&source{f: r}, take)
 	}
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -76,10 +85,30 @@ func newIntake(workers int, take func(kind Kind, lines []byte)) (*Intake, error)
 	_ = unix.SetNonblock(pair[0], true)
 	r := os.NewFile(uintptr(pair[0]), "log channel")
 	in.channel = os.NewFile(uintptr(pair[1]), "log channel")
-	in.readers = append(in.readers, r)
-	in.done.Add(1)
-	go in.readChannel(r, take)
+	in.read(&source{f: r, channel: true}, take)
 	return in, nil
+}
+
+func newEmptyIntake() *Intake {
+	in := &Intake{}
+	in.changed = sync.NewCond(&in.mu)
+	return in
+}
+
+// read starts to read an end.
+func (in *Intake) read(s *source, take func(Kind, []byte)) {
+	in.sources = append(in.sources, s)
+	in.done.Add(1)
+	go func() {
+		defer in.done.Done()
+		defer in.isOver(s)
+		defer s.f.Close()
+		if s.channel {
+			in.readChannel(s, take)
+		} else {
+			in.readPipe(s, take)
+		}
+	}()
 }
 
 // chmod sets the mode of a pipe without making its description blocking, which (*os.File).Fd would do.
@@ -115,12 +144,13 @@ func (in *Intake) Handed() {
 
 // End tells that nobody should write any more. What is there is read; a writer that is left over has a second.
 func (in *Intake) End() {
+	in.ended.Store(true)
 	time.AfterFunc(time.Second, in.stop)
 }
 
 func (in *Intake) stop() {
-	for _, r := range in.readers {
-		r.Close()
+	for _, s := range in.sources {
+		s.f.Close()
 	}
 }
 
@@ -136,42 +166,43 @@ func (in *Intake) wait(patience time.Duration) bool {
 	}
 }
 
-func (in *Intake) readPipe(r *os.File, take func(Kind, []byte)) {
-	defer in.done.Done()
-	defer r.Close()
+func (in *Intake) readPipe(s *source, take func(Kind, []byte)) {
 	out := func(lines []byte) { take(App, lines) }
-	var a assembler
-	armed := false
+	armed := true
 	buf := make([]byte, 64<<10)
 	for {
-		n, err := r.Read(buf)
-		a.take(buf[:n], out)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			a.flush(out)
-			err = nil
-		}
-		if err != nil {
-			a.flush(out)
-			return
-		}
-		if partial := len(a.held) > 0; partial {
-			_ = r.SetReadDeadline(time.Now().Add(idle))
+		if partial := len(s.a.held) > 0; partial {
+			_ = s.f.SetReadDeadline(time.Now().Add(idle))
 			armed = true
 		} else if armed {
-			_ = r.SetReadDeadline(time.Time{})
+			_ = s.f.SetReadDeadline(time.Time{})
 			armed = false
+		}
+		if in.park() {
+			armed = true
+			continue
+		}
+		n, err := s.f.Read(buf)
+		s.a.take(buf[:n], out)
+		if errors.Is(err, os.ErrDeadlineExceeded) && !in.freezing() {
+			s.a.flush(out)
+		}
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			s.a.flush(out)
+			return
 		}
 	}
 }
 
-func (in *Intake) readChannel(r *os.File, take func(Kind, []byte)) {
-	defer in.done.Done()
-	defer r.Close()
+func (in *Intake) readChannel(s *source, take func(Kind, []byte)) {
 	buf := make([]byte, maxPacket+1)
 	for {
-		n, err := r.Read(buf[:maxPacket])
-		if errors.Is(err, io.EOF) && !hungUp(r) {
-			continue // an empty packet
+		if in.park() {
+			continue
+		}
+		n, err := s.f.Read(buf[:maxPacket])
+		if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, io.EOF) && !hungUp(s.f) {
+			continue // told to stop for a while, or an empty packet
 		}
 		if err != nil {
 			return
