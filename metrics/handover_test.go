@@ -33,9 +33,9 @@ func asNext(t *testing.T, s *Store, k *Keeper, i *Info) Handover {
 	return next
 }
 
-func TestHandoverKeepsEveryCounter(t *testing.T) {
-	var s Store
-	var k Keeper
+// counted is a store and a keeper after two generations, the second of which lives.
+func counted(t *testing.T, s *Store, k *Keeper) *Board {
+	t.Helper()
 	k.Configure([]MetricDef{{Name: "hits", Kind: KindCounter, Initial: 5}}, nil)
 	gone, err := NewBoard(2, 1, 1)
 	if err != nil {
@@ -50,16 +50,22 @@ func TestHandoverKeepsEveryCounter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer b.Close()
+	t.Cleanup(func() { b.Close() })
 	s.Add(b)
 	k.Add(b, rows)
 	b.StoreCore(0, 1, Core{Requests: 100, Exceptions: 3})
 	s.Snapshot()
 	b.StoreCore(0, 1, Core{Requests: 40}) // turned back from inside: the highest value stays
-	row := k.boards[0].rows["hits"]
-	if err := b.changeMetric(row, func(v int64) int64 { return v + 37 }); err != nil {
+	if err := b.changeMetric(k.boards[0].rows["hits"], func(v int64) int64 { return v + 37 }); err != nil {
 		t.Fatal(err)
 	}
+	return b
+}
+
+func TestHandoverKeepsEveryCounter(t *testing.T) {
+	var s Store
+	var k Keeper
+	b := counted(t, &s, &k)
 	var info Info
 	info.Start = time.Unix(1000, 0).UTC()
 	info.Reloads.Succeeded(time.Unix(2000, 0))

@@ -85,7 +85,6 @@ func TestHandoverTearsNoLine(t *testing.T) {
 		write(rest, fmt.Sprintf("r%d whole\nr%d be", n, n))
 		write(worker, fmt.Sprintf("w%d be", n))
 		write(channel, fmt.Sprintf("ochannel %d before", n))
-		old := hub
 		var intakes []*Intake
 		var index map[*Intake]int
 		hub, intakes, index = succeed(t, hub, set)
@@ -98,17 +97,25 @@ func TestHandoverTearsNoLine(t *testing.T) {
 		write(worker, "ginning\n")
 		want = append(want, fmt.Sprintf("r%d whole", n), fmt.Sprintf("r%d beginning", n), fmt.Sprintf("w%d beginning", n),
 			fmt.Sprintf("channel %d before", n), fmt.Sprintf("channel %d after", n))
-		_ = old
 	}
 	for _, f := range []*os.File{rest, worker, channel} {
 		f.Close()
 	}
 	in.End()
+	awaitLines(t, name+".moved", want)
+	if _, err := os.Stat(name); err == nil {
+		t.Error("the log was opened anew")
+	}
+}
+
+// awaitLines waits until the file has exactly these lines, in any order.
+func awaitLines(t *testing.T, name string, want []string) {
+	t.Helper()
 	var text string
 	deadline := time.Now().Add(5 * time.Second)
 	for strings.Count(text, "\n") < len(want) && time.Now().Before(deadline) {
 		time.Sleep(time.Millisecond)
-		b, _ := os.ReadFile(name + ".moved")
+		b, _ := os.ReadFile(name)
 		text = string(b)
 	}
 	have := map[string]int{}
@@ -122,9 +129,6 @@ func TestHandoverTearsNoLine(t *testing.T) {
 	}
 	if len(have) != len(want) {
 		t.Errorf("%d lines, want %d:\n%s", len(have), len(want), text)
-	}
-	if _, err := os.Stat(name); err == nil {
-		t.Error("the log was opened anew")
 	}
 }
 
