@@ -158,11 +158,9 @@ func (p *parent) openEndpoints() error {
 		if err != nil {
 			return err
 		}
-		reg, err := metrics.NewRegistry(metrics.NewCollector(p.figures))
-		if err != nil {
-			return err
-		}
-		go func() { p.serveFailed("prometheus", metrics.ServePrometheus(l, metrics.Handler(reg))) }()
+		go func() {
+			p.serveFailed("prometheus", metrics.ServePrometheus(l, metrics.Handler(metrics.NewCollector(p.figures))))
+		}()
 		p.log.Info().Msgf("Prometheus metrics on %s", name)
 	}
 	p.keepMetrics()
