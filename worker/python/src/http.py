@@ -6,7 +6,7 @@ from time import monotonic
 from _gowsgi.body import NO_BODY, ChunkedInput, Input
 from _gowsgi.environ import scheme
 from _gowsgi.httphead import PLAIN, BadRequest, authority, head, request_line
-from _gowsgi.request import Request
+from _gowsgi.request import Protocol, Request
 from _gowsgi.runtime import log
 from _gowsgi.wire import Gone, report
 
@@ -19,25 +19,12 @@ class HttpRequest(Request):
 
     tail = "Connection: close\r\n\r\n"
 
-    def end(self):
-        """Closes the connection, unless the body has to be read off first."""
-        if self.input.finished:
-            self.close()
 
-
-class HttpProtocol(object):
+class HttpProtocol(Protocol):
     """Serves the connections of one `http-socket`."""
 
     def __init__(self, core, wire, base, objects, conf):
-        self.core = core
-        self.wire = wire
-        self.base = base
-        self.objects = objects
-        self.limit = conf["buffer_size"]
-        self.room = min(self.limit + 4, 16384)
-        self.post_buffering = conf["post_buffering"]
-        self.limit_post = conf["serve"]["limit_post"] if conf["serve"] else 0
-        self.keep_packet = conf["log_requests"]
+        Protocol.__init__(self, core, wire, base, objects, conf)
         # What a head holds below its first line -> the environ that it makes. Clients repeat it from request to request.
         self.known = {}
 

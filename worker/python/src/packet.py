@@ -6,35 +6,15 @@ from time import monotonic
 from _gowsgi.body import NO_BODY, Input
 from _gowsgi.environ import scheme, trim_script_name
 from _gowsgi.request import PACKET_HEADER as HEADER
-from _gowsgi.request import Request
+from _gowsgi.request import Protocol, Request
 from _gowsgi.runtime import log
 from _gowsgi.wire import Gone, report
 
 PING = 100  # the modifier of a packet that only asks whether somebody is there
 
 
-class PacketRequest(Request):
-    """A request of the uwsgi protocol."""
-
-    def end(self):
-        """Closes the connection, unless the body has to be read off first."""
-        if self.input.finished:
-            self.close()
-
-
-class PacketProtocol(object):
+class PacketProtocol(Protocol):
     """Serves the connections of one `socket`."""
-
-    def __init__(self, core, wire, base, objects, conf):
-        self.core = core
-        self.wire = wire
-        self.base = base  # the environ every request starts from
-        self.objects = objects  # what of it no client may replace
-        self.limit = conf["buffer_size"]
-        self.room = min(self.limit + HEADER, 16384)
-        self.post_buffering = conf["post_buffering"]
-        self.limit_post = conf["serve"]["limit_post"] if conf["serve"] else 0
-        self.keep_packet = conf["log_requests"]
 
     def serve(self, fd, peer):
         """Reads one packet, runs the application and closes the connection."""
@@ -73,7 +53,7 @@ class PacketProtocol(object):
                 close(fd)
                 return
         env["wsgi.input"] = body
-        request = PacketRequest(self.wire, fd, env, body)
+        request = Request(self.wire, fd, env, body)
         if env["REQUEST_METHOD"] == "HEAD":
             request.no_body = True
         if self.keep_packet:

@@ -6,6 +6,7 @@ from os import write as write_fd
 from _gowsgi.runtime import error_page, log
 from _gowsgi.wire import Gone, file_span
 
+HEAD_END = 4  # bytes of the empty line that ends an HTTP head
 PACKET_HEADER = 4  # bytes of a uwsgi packet before its variables: modifier1, size (16 bits, little-endian), modifier2
 JOIN_LIMIT = 65536  # bytes of body up to which it is copied behind the head, for one write instead of two
 
@@ -27,6 +28,21 @@ class FileWrapper(object):
         if data:
             return data
         raise StopIteration
+
+
+class Protocol(object):
+    """Serves the connections of one listening socket."""
+
+    def __init__(self, core, wire, base, objects, conf):
+        self.core = core
+        self.wire = wire
+        self.base = base  # the environ every request starts from
+        self.objects = objects  # what of it no client may replace
+        self.limit = conf["buffer_size"]
+        self.room = min(self.limit + max(HEAD_END, PACKET_HEADER), 16384)  # bytes of a first read
+        self.post_buffering = conf["post_buffering"]
+        self.limit_post = conf["serve"]["limit_post"] if conf["serve"] else 0
+        self.keep_packet = conf["log_requests"]
 
 
 class Request(object):
@@ -163,6 +179,11 @@ class Request(object):
             self.gone = True
             raise
         return True
+
+    def end(self):
+        """Closes the connection, unless the body has to be read off first."""
+        if self.input.finished:
+            self.close()
 
     def close(self):
         """Closes the connection; whatever the application did to the descriptor, it is no longer ours then."""
