@@ -8,14 +8,18 @@ import (
 func (l *loader) apply() *Config {
 	c := defaults()
 	protocol := ""
-	setters := map[string]setter{}
-	for _, o := range c.bind(&protocol) {
+	options := c.bind(&protocol)
+	setters := make(map[string]setter, len(options))
+	for _, o := range options {
 		setters[o.name] = o.set
 	}
 	c.Process.change(l.early)
+	var written Entry
+	v := l.valueOf(&written) // one for all
 	for i := range l.entries {
 		if e := &l.entries[i]; !e.logic {
-			l.applyOne(e, setters)
+			written, v.Entry = *e, *e
+			l.applyOne(e, setters, v)
 		}
 	}
 	l.finishSockets(c, protocol)
@@ -28,25 +32,26 @@ func (l *loader) apply() *Config {
 	return c
 }
 
-func (l *loader) applyOne(at *Entry, setters map[string]setter) {
+func (l *loader) applyOne(at *Entry, setters map[string]setter, v *value) {
 	e := *at
-	row, known := table().byName[e.Key]
-	if !known {
+	if !isOption(e.Key) {
 		at.ignored = !l.used[e.Key] && !l.free[e.Key] && !l.isOwnVariable(e)
 		l.unknown(e)
 		return
 	}
-	switch row.Canonical {
+	name := canonical(e.Key)
+	switch name {
 	case "plugin", "need-plugin":
-		l.checkPlugins(e, row.Canonical == "need-plugin")
+		l.checkPlugins(e, name == "need-plugin")
 		return
 	}
-	if set, ok := setters[row.Canonical]; ok {
-		if err := set(l.valueOf(e)); err != nil {
+	if set, ok := setters[name]; ok {
+		if err := set(v); err != nil {
 			l.fail(e, err)
 		}
 		return
 	}
+	row, _ := rowOf(e.Key)
 	l.notBound(e, row)
 }
 
@@ -106,7 +111,7 @@ func (l *loader) unknown(e Entry) {
 		hint = hintFor(e.Key)
 	}
 	if first, _, ok := strings.Cut(e.Key, " "); ok {
-		if _, isOption := table().byName[strings.TrimRight(first, ":")]; isOption {
+		if isOption(strings.TrimRight(first, ":")) {
 			hint = "write " + strings.TrimRight(first, ":") + " = ..."
 		}
 	}

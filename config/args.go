@@ -51,7 +51,7 @@ func (p *argParser) fail(key, message, hint string) {
 
 func (p *argParser) long(word string) {
 	name, v, glued := strings.Cut(word, "=")
-	row, ok := table().byName[name]
+	row, ok := rawRow(name)
 	if !ok && p.declared[name] {
 		row, ok = &Row{Name: name, Arity: ArityRequired}, true
 	}
@@ -84,7 +84,7 @@ func (p *argParser) required(row *Row, shown string) {
 	v := p.args[p.next]
 	p.next++
 	if name, _, _ := strings.Cut(strings.TrimPrefix(v, "--"), "="); strings.HasPrefix(v, "--") {
-		if _, isOption := table().byName[name]; isOption {
+		if isOption(name) {
 			p.l.report.add(SeverityWarning, Entry{Key: shown, Value: v, Pos: p.here}, "an option's name is taken as the value", "a value may be missing")
 		}
 	}
@@ -150,7 +150,7 @@ func sameSetting(rows []*Row) bool {
 func (p *argParser) short(cluster string) {
 	name, _, _ := strings.Cut(cluster, "=")
 	hint := ""
-	if _, isLong := table().byName[name]; isLong && len(name) > 1 {
+	if len(name) > 1 && isOption(name) {
 		hint = "did you mean --" + name + "?"
 		p.fail("-"+cluster, "one dash before a long name", hint)
 		return

@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -41,7 +40,7 @@ func bigSite(tb testing.TB) string {
 	return dir
 }
 
-// BenchmarkLoad reads a file of 1,000 lines with 50 includes.
+// BenchmarkLoad reads a file of 1,000 lines with 50 includes again and again; integration/bench compares a first read with uWSGI's.
 func BenchmarkLoad(b *testing.B) {
 	dir := bigSite(b)
 	for b.Loop() {
@@ -51,23 +50,7 @@ func BenchmarkLoad(b *testing.B) {
 	}
 }
 
-// BenchmarkUWSGI is the same file read by the real program, from its start to its --show-config being printed to nowhere.
-func BenchmarkUWSGI(b *testing.B) {
-	path, err := exec.LookPath("uwsgi")
-	if err != nil {
-		b.Skip("uwsgi is not installed")
-	}
-	dir := bigSite(b)
-	for b.Loop() {
-		cmd := exec.Command(path, "--ini", "main.ini", "--get", "base")
-		cmd.Dir = dir
-		if err := cmd.Run(); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// BenchmarkTable is what every start pays for knowing all options.
+// BenchmarkTable is what --help and the like pay for all rows.
 func BenchmarkTable(b *testing.B) {
 	for b.Loop() {
 		if len(readTable().rows) < 1000 {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -120,14 +121,43 @@ func (o *Options) fill() {
 	}
 }
 
-// readBounded reads a file, or one byte more than is allowed: /dev/zero has no end.
+// readBounded reads a file, or one byte more than is allowed: /dev/zero has no end. It asks the kernel itself: a configuration may have
+// hundreds of small files, and os.File tries to have each watched by epoll.
 func readBounded(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
+	failed := func(what string, err error) ([]byte, error) {
+		return nil, &os.PathError{Op: what, Path: name, Err: err}
 	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxFile+1))
+	fd, err := again(func() (int, error) { return syscall.Open(name, syscall.O_RDONLY|syscall.O_CLOEXEC, 0) })
+	if err != nil {
+		return failed("open", err)
+	}
+	defer syscall.Close(fd)
+	size := 0
+	if st := (syscall.Stat_t{}); syscall.Fstat(fd, &st) == nil && st.Size > 0 {
+		size = int(min(st.Size, maxFile))
+	}
+	data := make([]byte, 0, size+512)
+	for len(data) <= maxFile {
+		data = slices.Grow(data, 512)
+		n, err := again(func() (int, error) { return syscall.Read(fd, data[len(data):min(cap(data), maxFile+1)]) })
+		if err != nil {
+			return failed("read", err)
+		}
+		if n == 0 {
+			break
+		}
+		data = data[:len(data)+n]
+	}
+	return data, nil
+}
+
+// again repeats a system call that a signal interrupted.
+func again(call func() (int, error)) (int, error) {
+	for {
+		if n, err := call(); err != syscall.EINTR {
+			return n, err
+		}
+	}
 }
 
 // abs gives the path of a file named relative to the current directory.

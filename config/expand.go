@@ -18,7 +18,7 @@ type expander struct {
 // expand replaces $(VARIABLE), @(source) and %(placeholder) in s, the text of e. What is not defined stays as it is written, as in uWSGI,
 // because log formats have variables of the same shape.
 func (l *loader) expand(s string, e Entry) (string, error) {
-	if !strings.ContainsAny(s, "$@%") {
+	if !strings.Contains(s, "$(") && !strings.Contains(s, "@(") && !strings.Contains(s, "%(") {
 		return s, nil
 	}
 	x := &expander{l: l, busy: map[string]bool{}}
@@ -51,6 +51,9 @@ func (x *expander) value(s string, depth int) (string, error) {
 // outside replaces $(NAME) and @(source). The text of a variable is not looked through for @(): a variable is data, and @(exec://) runs
 // programs.
 func (x *expander) outside(s string, depth int) (string, error) {
+	if !strings.Contains(s, "$(") && !strings.Contains(s, "@(") {
+		return s, nil
+	}
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
 		if (s[i] != '$' && s[i] != '@') || i+1 == len(s) || s[i+1] != '(' {
@@ -100,6 +103,9 @@ func (x *expander) content(name string, depth int) (string, error) {
 
 // placeholders replaces %(...): the name of a setting, or a sum over names and numbers.
 func (x *expander) placeholders(s string, depth int) (string, error) {
+	if !strings.Contains(s, "%(") {
+		return s, nil
+	}
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
 		if s[i] != '%' || i+1 == len(s) || s[i+1] != '(' {

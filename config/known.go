@@ -54,14 +54,13 @@ type Row struct {
 	Help            string // gowsgi's own words, for options that are done
 }
 
-// optionTable is the list of all names, read once from the embedded files.
+// optionTable is the list of all names as rows, for what looks at all of them: help, completion, documentation. See nameIndex.
 type optionTable struct {
 	rows    []Row
 	byName  map[string]*Row
 	byShort map[string]*Row
 
-	byNameOrdered []*Row   // each name once
-	masks         []uint64 // letters of each name, in the same order
+	byNameOrdered []*Row // each name once
 }
 
 var table = sync.OnceValue(readTable)
@@ -71,7 +70,7 @@ func Rows() []Row { return slices.Clone(table().rows) }
 
 // Lookup finds a known option by its exact name.
 func Lookup(name string) (Row, bool) {
-	r, ok := table().byName[name]
+	r, ok := rowOf(name)
 	if !ok {
 		return Row{}, false
 	}
@@ -79,25 +78,18 @@ func Lookup(name string) (Row, bool) {
 }
 
 func readTable() *optionTable {
-	size := strings.Count(uwsgiTable, "\n") + strings.Count(ownTable, "\n")
-	t := &optionTable{rows: make([]Row, 0, size), byName: make(map[string]*Row, size), byShort: map[string]*Row{}}
-	for _, text := range []string{ownTable, uwsgiTable} {
-		for f := range tsv(text) {
-			row := Row{Name: f[0], Short: f[1], Arity: Arity(f[2]), Kind: f[3], Canonical: f[4], Source: f[5], Area: f[6], Tier: f[7]}
-			if f[8] != "" {
-				row.Flags = strings.Split(f[8], ",")
-			}
-			t.rows = append(t.rows, row)
-		}
+	lines := index().lines
+	t := &optionTable{rows: make([]Row, 0, len(lines)), byName: make(map[string]*Row, len(lines)), byShort: map[string]*Row{}}
+	for _, line := range lines {
+		row := line.row()
+		decide(&row)
+		t.rows = append(t.rows, row)
 	}
-	decide(t.rows)
 	for i := range t.rows {
 		r := &t.rows[i]
-		// Some names stand twice in uWSGI's table, once for a plugin: the first is the one getopt finds. A name of ours goes before uWSGI's.
 		if _, twice := t.byName[r.Name]; !twice {
 			t.byName[r.Name] = r
 			t.byNameOrdered = append(t.byNameOrdered, r)
-			t.masks = append(t.masks, letters(r.Name))
 		}
 		if _, twice := t.byShort[r.Short]; r.Short != "" && !twice {
 			t.byShort[r.Short] = r
@@ -106,66 +98,75 @@ func readTable() *optionTable {
 	return t
 }
 
-// decide fills status, reason and help: a bound option is done, the rest follow decisions.tsv, from the most exact selector (a name)
-// over source: to area:.
-func decide(rows []Row) {
-	bound := map[string]string{}
-	for _, o := range new(Config).options() {
+// helps are gowsgi's words for all options that are done, by their canonical names.
+var helps = sync.OnceValue(func() map[string]string {
+	options := new(Config).options()
+	bound := make(map[string]string, len(options)+len(languageHelp))
+	for _, o := range options {
 		bound[o.name] = o.help
 	}
 	for _, l := range languageHelp {
 		bound[l[0]] = l[1]
 	}
-	decisions := map[string][]string{}
-	for f := range tsv(decisionTable) {
-		decisions[f[0]] = slices.Clone(f[:4])
+	return bound
+})
+
+// decision is a line of decisions.tsv.
+type decision struct {
+	status          Status
+	reason, instead string
+}
+
+var decisions = sync.OnceValue(func() map[string]decision {
+	m := make(map[string]decision, strings.Count(decisionTable, "\n"))
+	for line := range tableLines(decisionTable) {
+		var f [4]string
+		fields(line, f[:])
+		m[f[0]] = decision{Status(f[1]), f[2], f[3]}
 	}
-	selectors := map[string]string{} // "core" -> "source:core": the same few over and over
-	selector := func(kind, name string) string {
-		s, ok := selectors[kind+name]
-		if !ok {
-			s = kind + name
-			selectors[s] = s
-		}
-		return s
+	return m
+})
+
+// decide fills status, reason and help: a bound option is done, the rest follow decisions.tsv, from the most exact selector (a name)
+// over source: to area:.
+func decide(r *Row) {
+	if help, ok := helps()[r.Canonical]; ok {
+		r.Status, r.Help = StatusDone, help
+		return
 	}
-	for i := range rows {
-		r := &rows[i]
-		if help, ok := bound[r.Canonical]; ok {
-			r.Status, r.Help = StatusDone, help
-			continue
-		}
-		r.Status = StatusUnsupported
-		for _, key := range [...]string{r.Canonical, selector("source:", r.Source), selector("area:", r.Area)} {
-			if f, ok := decisions[key]; ok {
-				r.Status, r.Reason, r.Instead = Status(f[1]), f[2], f[3]
-				break
-			}
+	r.Status = StatusUnsupported
+	for _, key := range [...]string{r.Canonical, "source:" + r.Source, "area:" + r.Area} {
+		if d, ok := decisions()[key]; ok {
+			r.Status, r.Reason, r.Instead = d.status, d.reason, d.instead
+			return
 		}
 	}
 }
 
-// tsvWidth is the largest number of fields in an embedded table.
+// tsvWidth is the number of fields in a table of options.
 const tsvWidth = 9
 
-// tsv walks the rows of an embedded table, skipping the header, comments and blank lines. The fields are valid until the next row.
-func tsv(text string) iter.Seq[[]string] {
-	return func(yield func([]string) bool) {
+// tableLines walks the lines of an embedded table, skipping the header, comments and blank lines.
+func tableLines(text string) iter.Seq[string] {
+	return func(yield func(string) bool) {
 		_, text, _ := strings.Cut(text, "\n")
-		var fields [tsvWidth]string
 		for text != "" {
 			var line string
 			line, text, _ = strings.Cut(text, "\n")
 			if line == "" || line[0] == '#' {
 				continue
 			}
-			for i := range fields {
-				fields[i], line, _ = strings.Cut(line, "\t")
-			}
-			if !yield(fields[:]) {
+			if !yield(line) {
 				return
 			}
 		}
+	}
+}
+
+// fields cuts a line at its tabs; fields that it does not have are empty.
+func fields(line string, into []string) {
+	for i := range into {
+		into[i], line, _ = strings.Cut(line, "\t")
 	}
 }
 
@@ -186,20 +187,21 @@ func Nearest(name string) []string {
 	folded := strings.ReplaceAll(strings.ToLower(name), "_", "-")
 	mask := letters(folded)
 	var hits []hit
-	for i, r := range table().byNameOrdered {
+	for i, m := range masks() {
 		// An edit changes the set of letters by two at most: this leaves few names to be measured.
-		if bits.OnesCount64(mask^table().masks[i]) > 2*limit {
+		if bits.OnesCount64(mask^m) > 2*limit {
 			continue
 		}
-		c := distance(folded, r.Name, limit)
-		if c > limit {
+		line := index().lines[i]
+		c := distance(folded, line.name, limit)
+		if c > limit || slices.ContainsFunc(hits, func(h hit) bool { return h.name == line.name }) {
 			continue
 		}
 		rank := c * 4
-		if r.Tier != "" {
+		if r := line.row(); r.Tier != "" {
 			rank += int(r.Tier[0] - 'A') // common options first among equals
 		}
-		hits = append(hits, hit{r.Name, rank})
+		hits = append(hits, hit{line.name, rank})
 	}
 	slices.SortStableFunc(hits, func(a, b hit) int { return cmp.Compare(a.cost, b.cost) })
 	var names []string
@@ -208,6 +210,15 @@ func Nearest(name string) []string {
 	}
 	return names
 }
+
+// masks are the letters of the names of all lines.
+var masks = sync.OnceValue(func() []uint64 {
+	list := make([]uint64, len(index().lines))
+	for i, line := range index().lines {
+		list[i] = letters(line.name)
+	}
+	return list
+})
 
 // letters is the set of bytes in a name, folded into 64 bits.
 func letters(s string) uint64 {

@@ -141,8 +141,7 @@ func TestEveryOptionIsAccountedFor(t *testing.T) {
 			t.Errorf("%s is bound, but no option of the table stands for it", name)
 		}
 	}
-	for f := range tsv(decisionTable) {
-		name := f[0]
+	for name := range decisions() {
 		if !strings.Contains(name, ":") && !canonicals[name] {
 			t.Errorf("decision on %s, which is no canonical name", name)
 		}

@@ -56,7 +56,7 @@ func Listing(option string) string {
 // list carries out such an option. In a file it is a line of the log and no more, for the app is to start; on the command line
 // nobody who asks for it wants an app started, although uWSGI tries.
 func (l *loader) list(e Entry, option string) {
-	if on, err := l.valueOf(e).truth(); err != nil || !on {
+	if on, err := l.valueOf(&e).truth(); err != nil || !on {
 		return
 	}
 	if e.Pos.File != fromArgs {

@@ -202,14 +202,6 @@ func (l *loader) append(e Entry) {
 	l.entries = append(l.entries, e)
 }
 
-// canonical gives the setting that a name is an alias of, or the name itself.
-func canonical(name string) string {
-	if r, ok := table().byName[name]; ok {
-		return r.Canonical
-	}
-	return name
-}
-
 // load reads the file that e names and runs its settings in place. format "" means by the suffix.
 func (l *loader) load(e Entry, format string) {
 	if len(l.via) >= maxDepth {

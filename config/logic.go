@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -19,6 +20,13 @@ type node struct {
 // run carries out the settings of one source in order. Blocks end with their source: an if that is not closed cannot swallow the lines of
 // the file that included it, or the rest of the command line.
 func (l *loader) run(list []Entry) {
+	l.entries = slices.Grow(l.entries, len(list))
+	if !slices.ContainsFunc(list, func(e Entry) bool { return isBlockWord(canonical(e.Key)) }) {
+		for _, e := range list {
+			l.add(e)
+		}
+		return
+	}
 	p := &blockParser{l: l, list: list}
 	l.eval(p.until(0, Entry{}), scope{})
 }
@@ -79,6 +87,9 @@ func (p *blockParser) block(e Entry, depth int) node {
 }
 
 func isEnd(kind string) bool { return kind == "endif" || kind == "endfor" }
+
+// isBlockWord reports the words that open, part or close a block.
+func isBlockWord(kind string) bool { return isEnd(kind) || kind == "else" || isBlock(kind) }
 
 func isBlock(kind string) bool {
 	_, loop := loops[kind]

@@ -170,7 +170,7 @@ func asked(f func(Entry) (Action, error)) func(*loader, Entry) {
 
 func explainAction(e Entry) (Action, error) {
 	name := strings.TrimLeft(e.Value, "-")
-	if _, ok := Lookup(name); !ok {
+	if !isOption(name) {
 		return Action{}, bad("unknown option", hintFor(name))
 	}
 	return Action{Kind: ActionExplain, Name: name}, nil
@@ -210,7 +210,7 @@ func signalAction(signal string) func(Entry) (Action, error) {
 
 func switchVerb(set func(*loader, bool)) func(*loader, Entry) {
 	return func(l *loader, e Entry) {
-		v := l.valueOf(e)
+		v := l.valueOf(&e)
 		on, err := v.truth()
 		if err != nil {
 			l.fail(e, err)
@@ -220,9 +220,10 @@ func switchVerb(set func(*loader, bool)) func(*loader, Entry) {
 	}
 }
 
-// valueOf makes what a setter takes out of an entry.
-func (l *loader) valueOf(e Entry) *value {
-	return &value{Entry: e, cpus: l.o.CPUs, dir: l.envdir, warn: func(message, hint string) { l.report.add(SeverityWarning, e, message, hint) }}
+// valueOf makes what a setter takes out of an entry. Warnings repeat the entry, which a setter leaves alone, as it is written.
+func (l *loader) valueOf(e *Entry) *value {
+	warn := func(message, hint string) { l.report.add(SeverityWarning, *e, message, hint) }
+	return &value{Entry: *e, cpus: l.o.CPUs, dir: l.envdir, warn: warn}
 }
 
 // set adds key=value as if it stood in a file.
@@ -263,7 +264,7 @@ func (l *loader) setPlaceholder(e Entry) {
 		l.fail(e, bad("not key=value", ""))
 		return
 	}
-	if _, isOption := table().byName[key]; isOption {
+	if isOption(key) {
 		l.fail(e, bad(key+" is an option, not a placeholder", "use set, or choose another name"))
 		return
 	}

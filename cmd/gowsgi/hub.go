@@ -6,6 +6,7 @@ import (
 	"os"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"gowsgi/config"
 	"gowsgi/reload/logs"
@@ -87,10 +88,12 @@ func requestLog(c *config.Log) worker.RequestLog {
 	return log
 }
 
-var variable = regexp.MustCompile(`%\([^)]*\)`)
-
 // isJSON tells whether a format is meant to make JSON: what clients send is escaped then, so that it stays JSON.
 func isJSON(format string) bool {
+	if !strings.HasPrefix(format, "{") {
+		return false
+	}
+	variable := regexp.MustCompile(`%\([^)]*\)`)
 	filled := variable.ReplaceAllString(format, "0")
-	return len(filled) > 1 && filled[0] == '{' && json.Valid([]byte(filled))
+	return json.Valid([]byte(filled))
 }

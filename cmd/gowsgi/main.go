@@ -9,6 +9,7 @@
 package main
 
 import (
+	_ "gowsgi/early"
 	"io"
 	"os"
 	"runtime"
