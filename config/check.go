@@ -18,6 +18,7 @@ func (l *loader) check(c *Config) {
 	l.checkSockets(c)
 	l.checkAlarms(c)
 	l.checkMules(c)
+	l.checkCaches(&c.Caches)
 	for _, r := range rules {
 		if e, ok := at(r.option); ok && r.broken(c, func(name string) bool { _, ok := at(name); return ok }) {
 			l.report.add(r.severity, e, r.message, r.hint)

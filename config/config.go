@@ -216,6 +216,7 @@ func (c *Config) bind(protocol *string) []option {
 		c.Spooler.options(),
 		c.Signals.options(),
 		c.Aside.options(),
+		c.Caches.options(),
 	)
 }
 

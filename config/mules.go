@@ -19,6 +19,8 @@ type Aside struct {
 	Spooler Spooler `json:"spooler"`
 	Signals Signals `json:"signals"`
 
+	Caches Caches `json:"caches"`
+
 	TouchExec []TouchExec `json:"touch_exec,omitempty"`
 }
 

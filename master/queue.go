@@ -45,6 +45,13 @@ func newQueues(set *Settings) (worker.Queues, error) {
 			*want.list = append(*want.list, pair)
 		}
 	}
+	for i := range conf.Caches {
+		f, err := cacheMemory(&conf.Caches[i])
+		if err != nil {
+			return q, err
+		}
+		q.Caches = append(q.Caches, f)
+	}
 	for range conf.Spool.Dirs {
 		fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
 		if err != nil {
@@ -56,6 +63,29 @@ func newQueues(set *Settings) (worker.Queues, error) {
 		}
 	}
 	return q, nil
+}
+
+// cacheMemory is the file that all processes of the stack map.
+func cacheMemory(c *worker.Cache) (*os.File, error) {
+	if c.Store == "" {
+		fd, err := unix.MemfdCreate("gowsgi-cache", unix.MFD_CLOEXEC)
+		if err != nil {
+			return nil, fmt.Errorf("cannot make the cache %s: %w", c.Name, err)
+		}
+		f := os.NewFile(uintptr(fd), "cache")
+		if err := f.Truncate(c.Size()); err != nil {
+			return nil, errors.Join(fmt.Errorf("cannot make the cache %s: %w", c.Name, err), f.Close())
+		}
+		return f, nil
+	}
+	f, err := openRegular(c.Store, unix.O_RDWR|unix.O_CREAT, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("cannot keep the cache %s: %w", c.Name, err)
+	}
+	if err := unix.Fallocate(int(f.Fd()), 0, 0, c.Size()); err != nil { // a disk that is full is to be known now, and not by SIGBUS
+		return nil, errors.Join(fmt.Errorf("cannot keep the cache %s: %d bytes for %s: %w", c.Name, c.Size(), c.Store, err), f.Close())
+	}
+	return f, nil
 }
 
 // makeSpools makes the directories of tasks that are missing, and their paths absolute: spoolers change directory.

@@ -18,6 +18,35 @@ type Helpers struct {
 	RecvSize int      `json:"recv_size"` // longest message taken, 0 = whatever fits into the queue
 	Spool    Spool    `json:"spool"`
 	FDs      QueueFDs `json:"fds"` // filled in by NewZygote
+
+	Caches     []Cache     `json:"caches"`
+	CacheItems [][4]string `json:"cache_items"` // cache, key, and the value or a file that holds it
+}
+
+// Cache is shared memory of items; see worker/python/src/cachemap.py for what is in it.
+type Cache struct {
+	Name        string `json:"name"`
+	Items       int    `json:"items"`
+	Blocks      int    `json:"blocks"`
+	BlockSize   int    `json:"blocksize"`
+	KeySize     int    `json:"keysize"`
+	Bitmap      bool   `json:"bitmap"`
+	PurgeLRU    bool   `json:"purge_lru"`
+	ClearOnFull bool   `json:"clear_on_full"`
+	IgnoreFull  bool   `json:"ignore_full"`
+	NoExpire    bool   `json:"no_expire"`
+	MathInitial int64  `json:"math_initial"`
+	Buckets     int    `json:"buckets"`
+	Salt        string `json:"salt"`  // 16 letters that nobody outside knows
+	Store       string `json:"store"` // file, "" = a memfd
+}
+
+// Size is how many bytes the runtime maps: its header, buckets, chains, items and blocks (cachemap.py).
+func (c *Cache) Size() int64 {
+	round := func(n, to int64) int64 { return (n + to - 1) / to * to }
+	items := round(128+4*int64(c.Buckets)+4*int64(c.Blocks), 64)
+	data := round(items+int64(c.Items)*(48+round(int64(c.KeySize), 8)), 64)
+	return data + int64(c.Blocks)*int64(c.BlockSize)
 }
 
 // Farm is a group of mules with a queue of its own.
@@ -61,6 +90,8 @@ type Queues struct {
 	Farms []Pair     // messages: of each farm
 	Wake  []*os.File // of each spooler directory: an eventfd that says that there is a task
 
+	Caches []*os.File // the memory of each cache
+
 	// Signals, one byte each, read by the processes and written by the master.
 	ToWorkers  []Pair // of whichever worker is free, then of each worker
 	ToMules    []Pair // of whichever mule is free, then of each mule
@@ -77,6 +108,8 @@ type QueueFDs struct {
 	Farms [][2]int `json:"farms"`
 	Wake  []int    `json:"wake"`
 
+	Caches []int `json:"caches"`
+
 	ToWorkers  []int `json:"to_workers"`
 	ToMules    []int `json:"to_mules"`
 	ToFarms    []int `json:"to_farms"`
@@ -86,7 +119,7 @@ type QueueFDs struct {
 // layout gives each file of the queues its descriptor, from first on, and lists the files in that order.
 func (q *Queues) layout(first int) (QueueFDs, []uintptr) {
 	l := layout{first: first}
-	fds := QueueFDs{Mules: l.pairs(q.Mules), Farms: l.pairs(q.Farms), Wake: l.ends(q.Wake)}
+	fds := QueueFDs{Mules: l.pairs(q.Mules), Farms: l.pairs(q.Farms), Wake: l.ends(q.Wake), Caches: l.ends(q.Caches)}
 	fds.ToWorkers, fds.ToMules = l.readers(q.ToWorkers), l.readers(q.ToMules)
 	fds.ToFarms, fds.ToSpoolers = l.readers(q.ToFarms), l.readers(q.ToSpoolers)
 	return fds, l.files

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"time"
 
@@ -20,6 +22,21 @@ func helpers(cfg *config.Config) worker.Helpers {
 	h.Spool = worker.Spool{
 		Processes: s.Processes, Frequency: s.Frequency, Quiet: s.Quiet, MaxTasks: s.MaxTasks,
 		Chdir: s.Chdir, Imports: s.Imports,
+	}
+	for _, c := range cfg.Caches.List {
+		one := worker.Cache{
+			Name: c.Name, Items: c.Items, Blocks: c.Blocks, BlockSize: c.BlockSize, KeySize: c.KeySize, Bitmap: c.Bitmap, PurgeLRU: c.PurgeLRU,
+			ClearOnFull: c.ClearOnFull, IgnoreFull: c.IgnoreFull, NoExpire: c.NoExpire, MathInitial: c.MathInitial,
+			Buckets: max(c.Items, 64),
+			Salt:    fmt.Sprintf("%016x", rand.Uint64()),
+		}
+		if c.Store != "" {
+			one.Store = seenInside(cfg, c.Store)
+		}
+		h.Caches = append(h.Caches, one)
+	}
+	for _, item := range cfg.Caches.Items {
+		h.CacheItems = append(h.CacheItems, [4]string{item.Cache, item.Key, item.Value, item.File})
 	}
 	for _, dir := range s.Dirs {
 		h.Spool.Dirs = append(h.Spool.Dirs, worker.SpoolDir{Path: seenInside(cfg, dir.Path), External: dir.External})

@@ -259,6 +259,8 @@ LAZY = {
         "spool": "spool send_to_spooler set_spooler_frequency spooler_jobs spooler_pid spooler_pids spooler_get_task"
         " i_am_the_spooler spoolers SPOOL_OK SPOOL_RETRY SPOOL_IGNORE",
         "rpc": "register_rpc rpc call rpc_list ready accepting",
+        "cache": "cache_get cache_set cache_update cache_exists cache_del cache_clear cache_keys cache_num"
+        " cache_inc cache_dec cache_mul cache_div",
     }.items()
     for name in names.split()
 }

@@ -90,12 +90,16 @@ def prepare(rt, conf):
     from _gowsgi.lazyapi import LazyModule
 
     sys.modules["uwsgi"] = LazyModule("uwsgi")
+    if conf["helpers"]["caches"]:
+        from _gowsgi import cache
+
+        cache.open_all(conf["helpers"])
 
 
 def queues(fds):
     """All descriptors of the queues between the processes."""
     pairs = [fd for pair in fds["mules"] + fds["farms"] for fd in pair]
-    return pairs + fds["wake"] + fds["to_workers"] + fds["to_mules"] + fds["to_farms"] + fds["to_spoolers"]
+    return pairs + fds["wake"] + fds["caches"] + fds["to_workers"] + fds["to_mules"] + fds["to_farms"] + fds["to_spoolers"]
 
 
 def buffer_lines():

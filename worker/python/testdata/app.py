@@ -187,7 +187,7 @@ def module(environ, start_response):
         uwsgi.worker_id(), uwsgi.masterpid(), uwsgi.numproc, uwsgi.cores, uwsgi.hostname, uwsgi.version,
         uwsgi.version_info[:3], uwsgi.opt, uwsgi.cl(), uwsgi.get_logvar("key"), uwsgi.get_logvar("none"),
         uwsgi.listen_queue(),
-        uwsgi.env is environ, len(uwsgi.workers()), uwsgi.mem()[0] > 0, hasattr(uwsgi, "cache_get"),
+        uwsgi.env is environ, len(uwsgi.workers()), uwsgi.mem()[0] > 0, hasattr(uwsgi, "websocket_recv"),
     ]  # fmt: skip
     uwsgi.log("logged by the app")
     uwsgi.setprocname("renamed")
