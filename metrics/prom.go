@@ -3,7 +3,12 @@ package metrics
 import (
 	"net"
 	"net/http"
+	"strings"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // Collector shows the figures to Prometheus; docs/metrics.md lists the names. It keeps no figures itself: each scrape
@@ -16,18 +21,42 @@ type Collector struct {
 // NewCollector returns a collector over a source of figures, which may be called concurrently.
 func NewCollector(source func() (Snapshot, Info)) *Collector { return &Collector{source: source} }
 
-// exposition is one scrape's figures.
-func (c *Collector) exposition() *exposition {
-	snap, info := c.source()
-	x := &exposition{}
+// Describe implements prometheus.Collector.
+func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, f := range families {
-		x.family(f, &snap, &info)
+		ch <- f.desc
+	}
+	ch <- requestTimeDesc
+	ch <- jailBuildDesc
+}
+
+// Collect implements prometheus.Collector.
+func (c *Collector) Collect(ch chan<- prometheus.Metric) {
+	snap, info := c.source()
+	for _, f := range families {
+		f.each(&snap, &info, func(v float64, labels ...string) {
+			for i := range labels {
+				labels[i] = strings.ToValidUTF8(labels[i], "\uFFFD")
+			}
+			m, err := prometheus.NewConstMetric(f.desc, f.kind, v, labels...)
+			if err != nil {
+				m = prometheus.NewInvalidMetric(f.desc, err)
+			}
+			ch <- m
+		})
 	}
 	count, bounds := requestTimes(&snap.Totals.Buckets)
-	x.histogram(requestTimeDesc, count, float64(snap.Totals.RunningTime)/1e6, bounds)
+	ch <- histogram(requestTimeDesc, count, float64(snap.Totals.RunningTime)/1e6, bounds)
 	b := &info.JailBuilds
-	x.histogram(jailBuildDesc, b.Count, b.Sum.Seconds(), b.Cumulative())
-	return x
+	ch <- histogram(jailBuildDesc, b.Count, b.Sum.Seconds(), b.Cumulative())
+}
+
+func histogram(desc *prometheus.Desc, count uint64, sum float64, bounds map[float64]uint64) prometheus.Metric {
+	m, err := prometheus.NewConstHistogram(desc, count, sum, bounds)
+	if err != nil {
+		m = prometheus.NewInvalidMetric(desc, err)
+	}
+	return m
 }
 
 // requestTimes returns the requests in all buckets, and those at or below each upper bound in seconds. The last bucket
@@ -43,26 +72,30 @@ func requestTimes(buckets *[NumBuckets]uint64) (count uint64, bounds map[float64
 	return count, bounds
 }
 
-// promScrapes is how many scrapes are answered at the same time.
-const promScrapes = 4
-
-// Handler serves the figures, and those of the parent's own process, at /metrics, and a pointer to it at /.
-func Handler(c *Collector) http.Handler {
-	mux := http.NewServeMux()
-	busy := make(chan struct{}, promScrapes)
-	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
-		select {
-		case busy <- struct{}{}:
-			defer func() { <-busy }()
-		default:
-			http.Error(w, "too many scrapes at once", http.StatusServiceUnavailable)
-			return
+// NewRegistry returns a registry of its own with the collector and client_golang's collectors of the process and the
+// Go runtime. Those two (process_*, go_*) describe the parent only, never a worker: they show whether the parent itself
+// leaks.
+func NewRegistry(c *Collector) (*prometheus.Registry, error) {
+	reg := prometheus.NewRegistry()
+	for _, one := range []prometheus.Collector{
+		c,
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	} {
+		if err := reg.Register(one); err != nil {
+			return nil, err
 		}
-		x := c.exposition()
-		x.self()
-		w.Header().Set("Content-Type", textFormat)
-		_ = x.writeTo(w) // a scraper that went away
-	})
+	}
+	return reg, nil
+}
+
+// Handler serves a registry in the formats of Prometheus and OpenMetrics at /metrics, and a pointer to it at /.
+func Handler(reg *prometheus.Registry) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{
+		ErrorHandling:       promhttp.ContinueOnError, // one bad figure does not hide the others
+		MaxRequestsInFlight: 4,
+	}))
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = w.Write([]byte("<!doctype html><title>gowsgi</title><a href=\"/metrics\">metrics</a>\n"))

@@ -3,25 +3,20 @@ package metrics
 import (
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"net/http"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
-	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 )
 
 func TestMetricsPassTheLinter(t *testing.T) {
 	snap, info := fullFigures(t)
-	problems, err := testutil.GatherAndLint(parsed(t, NewCollector(func() (Snapshot, Info) { return snap, info })))
+	problems, err := testutil.CollectAndLint(NewCollector(func() (Snapshot, Info) { return snap, info }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,30 +36,19 @@ func TestMetricsValues(t *testing.T) {
 	names := []string{"gowsgi_requests_total", "gowsgi_workers", "gowsgi_reloads_total", "gowsgi_reload_failures_total",
 		"gowsgi_listen_queue", "gowsgi_listen_queue_max", "gowsgi_build_info", "gowsgi_jail_build_seconds",
 		"gowsgi_request_duration_seconds", "gowsgi_last_jail_build_seconds"}
-	if err := testutil.GatherAndCompare(parsed(t, c), want, names...); err != nil {
+	if err := testutil.CollectAndCompare(c, want, names...); err != nil {
 		t.Error(err)
 	}
-}
-
-// parsed has the official parser read each scrape, the parent's own figures included.
-func parsed(t *testing.T, c *Collector) prometheus.Gatherer {
-	t.Helper()
-	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
-		x := c.exposition()
-		if strings.HasPrefix(t.Name(), "TestMetricsPassTheLinter") {
-			x.self()
-		}
-		parser := expfmt.NewTextParser(model.UTF8Validation)
-		found, err := parser.TextToMetricFamilies(strings.NewReader(x.text.String()))
-		byName := func(a, b *dto.MetricFamily) int { return strings.Compare(a.GetName(), b.GetName()) }
-		return slices.SortedFunc(maps.Values(found), byName), err
-	})
 }
 
 // gather scrapes once and returns every sample by its name and labels.
 func gather(t *testing.T, c *Collector) map[string]float64 {
 	t.Helper()
-	found, err := parsed(t, c).Gather()
+	reg, err := NewRegistry(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,13 +130,16 @@ func TestSumOfRequestsSurvivesFewerWorkers(t *testing.T) {
 
 func TestServePrometheus(t *testing.T) {
 	snap, info := fullFigures(t)
-	c := NewCollector(func() (Snapshot, Info) { return snap, info })
+	reg, err := NewRegistry(NewCollector(func() (Snapshot, Info) { return snap, info }))
+	if err != nil {
+		t.Fatal(err)
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
-	go func() { done <- ServePrometheus(l, Handler(c)) }()
+	go func() { done <- ServePrometheus(l, Handler(reg)) }()
 	for range 2 * promClients { // idle ones keep nobody out
 		dial(t, l.Addr())
 	}
@@ -200,7 +187,11 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 		}
 	}
 	snap, info := fullFigures(t)
-	found, err := parsed(t, NewCollector(func() (Snapshot, Info) { return snap, info })).Gather()
+	reg := prometheus.NewRegistry()
+	if err := reg.Register(NewCollector(func() (Snapshot, Info) { return snap, info })); err != nil {
+		t.Fatal(err)
+	}
+	found, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

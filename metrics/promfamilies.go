@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // emit hands out one value with its labels, in the order of the family's label names.
@@ -14,21 +16,21 @@ type emit func(v float64, labels ...string)
 
 // family is one metric: its name and type, and how its values come from the figures.
 type family struct {
-	desc description
-	kind metricType
+	desc *prometheus.Desc
+	kind prometheus.ValueType
 	each func(snap *Snapshot, info *Info, out emit)
 }
 
-func desc(name, help string, labels ...string) description {
-	return description{"gowsgi_" + name, help, labels}
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("gowsgi_"+name, help, labels, nil)
 }
 
 func counter(name, help string, each func(*Snapshot, *Info, emit), labels ...string) family {
-	return family{desc: desc(name, help, labels...), kind: counterType, each: each}
+	return family{desc: desc(name, help, labels...), kind: prometheus.CounterValue, each: each}
 }
 
 func gauge(name, help string, each func(*Snapshot, *Info, emit), labels ...string) family {
-	return family{desc: desc(name, help, labels...), kind: gaugeType, each: each}
+	return family{desc: desc(name, help, labels...), kind: prometheus.GaugeValue, each: each}
 }
 
 // one makes a family's values of a single figure.

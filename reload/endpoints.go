@@ -158,9 +158,11 @@ func (p *parent) openEndpoints() error {
 		if err != nil {
 			return err
 		}
-		go func() {
-			p.serveFailed("prometheus", metrics.ServePrometheus(l, metrics.Handler(metrics.NewCollector(p.figures))))
-		}()
+		reg, err := metrics.NewRegistry(metrics.NewCollector(p.figures))
+		if err != nil {
+			return err
+		}
+		go func() { p.serveFailed("prometheus", metrics.ServePrometheus(l, metrics.Handler(reg))) }()
 		p.log.Info().Msgf("Prometheus metrics on %s", name)
 	}
 	p.keepMetrics()
