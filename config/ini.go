@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"strconv"
 	"strings"
+
+	"github.com/go-ini/ini"
 )
 
-// section is the body of one [name]: its lines, repeated blocks joined in order. What stands before the first header has the name "".
+// section is the body of one [name]: its lines, repeated blocks joined in order.
 type section struct {
 	name  string
 	lines []iniLine
@@ -17,46 +19,85 @@ type iniLine struct {
 	text   string
 }
 
-const maxSections = 1024 // headers in all
+// mark stands between the number of a piece and the name of its section: no name can have it. What stands before the first header has the
+// name "".
+const mark = "\x00"
 
-// cutSections cuts a text into sections and lines, without blanks around them, comments and empty lines.
+// go-ini looks through all keys of a section, and all sections, for each new one. Bodies are handed to it in pieces of this many lines.
+const (
+	pieceLines  = 256
+	maxSections = 1024 // pieces in all
+)
+
+// cutSections lets go-ini cut a text into sections. Each line is handed to it as a key of its own, "number<TAB>|line|", because go-ini files
+// repeated keys under the first one (their order means something here) and forgets line numbers; its raw bodies
+// (UnparseableSections) lose them too. The bars keep it from trimming or unquoting the line.
 func cutSections(data []byte) ([]section, error) {
-	text := string(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
-	list := []section{{lines: make([]iniLine, 0, strings.Count(text, "\n")+1)}}
-	index := map[string]int{"": 0}
-	current, lines, headers := 0, 0, 0
-	for number := 1; text != ""; number++ {
-		var line string
-		line, text, _ = strings.Cut(text, "\n")
-		line = strings.Trim(line, " \t\r")
-		if line == "" || line[0] == ';' || line[0] == '#' {
-			continue
+	text, err := numbered(data)
+	if err != nil {
+		return nil, err
+	}
+	f, err := ini.LoadSources(ini.LoadOptions{IgnoreInlineComment: true, IgnoreContinuation: true, PreserveSurroundedQuote: true,
+		KeyValueDelimiters: "\t"}, text)
+	if err != nil {
+		return nil, err
+	}
+	f.BlockMode = false
+	var list []section
+	index := map[string]int{}
+	for _, s := range f.Sections() {
+		_, name, ok := strings.Cut(s.Name(), mark)
+		if !ok {
+			continue // go-ini's own empty section
 		}
-		if line[0] != '[' {
-			list[current].lines = append(list[current].lines, iniLine{number, line})
-			lines++
-		} else {
-			name, err := headerName(line)
-			if err != nil {
-				return nil, &problem{message: "line " + strconv.Itoa(number) + ": " + err.Error()}
-			}
-			headers++
-			i, seen := index[name]
-			if !seen {
-				i = len(list)
-				index[name] = i
-				list = append(list, section{name: name})
-			}
-			if current == 0 && len(list[0].lines) == 0 && !seen {
-				list[i].lines, list[0].lines = list[0].lines, nil // most files are one section
-			}
-			current = i
+		i, seen := index[name]
+		if !seen {
+			i = len(list)
+			index[name] = i
+			list = append(list, section{name: name})
 		}
-		if headers > maxSections || lines > maxEntries {
-			return nil, &problem{message: "line " + strconv.Itoa(number) + ": too many sections or lines"}
+		for _, k := range s.Keys() {
+			n, _ := strconv.Atoi(k.Name())
+			list[i].lines = append(list[i].lines, iniLine{n, strings.TrimSuffix(strings.TrimPrefix(k.Value(), "|"), "|")})
 		}
 	}
 	return list, nil
+}
+
+// numbered writes the text anew for go-ini: lines numbered, comments gone, headers as "piece<NUL>name".
+func numbered(data []byte) ([]byte, error) {
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	var b bytes.Buffer
+	current, lines, headers := "", 0, 1
+	header := func() {
+		b.WriteString("[" + strconv.Itoa(lines/pieceLines) + mark + current + "]\n")
+	}
+	header()
+	for i, line := range strings.Split(string(data), "\n") {
+		line = strings.Trim(line, " \t\r")
+		switch {
+		case line == "" || line[0] == ';' || line[0] == '#':
+			continue
+		case line[0] == '[':
+			name, err := headerName(line)
+			if err != nil {
+				return nil, &problem{message: "line " + strconv.Itoa(i+1) + ": " + err.Error()}
+			}
+			current = name
+			headers++
+			header()
+		default:
+			if lines++; lines%pieceLines == 0 {
+				headers++
+				header()
+			}
+			b.WriteString(strconv.Itoa(i+1) + "\t|" + line + "|\n")
+		}
+		if headers > maxSections || lines > maxEntries {
+			return nil, &problem{message: "line " + strconv.Itoa(i+1) + ": too many sections or lines"}
+		}
+	}
+	return b.Bytes(), nil
 }
 
 // headerName reads "[name]". uWSGI cuts the last byte only, so that blanks or a comment after the bracket hide the section; they are
