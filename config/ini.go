@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,81 +24,93 @@ type iniLine struct {
 // name "".
 const mark = "\x00"
 
-// go-ini looks through all keys of a section, and all sections, for each new one. Bodies are handed to it in pieces of this many lines.
+// go-ini looks through all sections for each new one, and copies what it has of a body for each line. Bodies are handed to it in pieces of this
+// many lines.
 const (
-	pieceLines  = 256
-	maxSections = 1024 // pieces in all
+	pieceLines  = 16
+	maxSections = 1024 // headers in all
 )
 
-// cutSections lets go-ini cut a text into sections. Each line is handed to it as a key of its own, "number<TAB>|line|", because go-ini files
-// repeated keys under the first one (their order means something here) and forgets line numbers; its raw bodies
-// (UnparseableSections) lose them too. The bars keep it from trimming or unquoting the line.
+// cutSections lets go-ini cut a text into sections. Their bodies are taken as they are (UnparseableSections): as keys go-ini would file repeated
+// ones under the first, and their order means something here. Each line has its number in front, which go-ini forgets, and a bar behind,
+// which keeps it from trimming the last one: "number<TAB>line|".
 func cutSections(data []byte) ([]section, error) {
-	text, err := numbered(data)
+	text, names, err := numbered(data)
 	if err != nil {
 		return nil, err
 	}
-	f, err := ini.LoadSources(ini.LoadOptions{IgnoreInlineComment: true, IgnoreContinuation: true, PreserveSurroundedQuote: true,
-		KeyValueDelimiters: "\t"}, text)
+	f, err := ini.LoadSources(ini.LoadOptions{UnparseableSections: names}, text)
 	if err != nil {
 		return nil, err
 	}
 	f.BlockMode = false
 	var list []section
 	index := map[string]int{}
-	for _, s := range f.Sections() {
-		_, name, ok := strings.Cut(s.Name(), mark)
-		if !ok {
-			continue // go-ini's own empty section
+	for _, piece := range names {
+		s, err := f.GetSection(piece)
+		if err != nil {
+			return nil, err
 		}
+		_, name, _ := strings.Cut(piece, mark)
 		i, seen := index[name]
 		if !seen {
 			i = len(list)
 			index[name] = i
 			list = append(list, section{name: name})
 		}
-		for _, k := range s.Keys() {
-			n, _ := strconv.Atoi(k.Name())
-			list[i].lines = append(list[i].lines, iniLine{n, strings.TrimSuffix(strings.TrimPrefix(k.Value(), "|"), "|")})
-		}
+		list[i].lines = appendLines(list[i].lines, s.Body())
 	}
 	return list, nil
 }
 
-// numbered writes the text anew for go-ini: lines numbered, comments gone, headers as "piece<NUL>name".
-func numbered(data []byte) ([]byte, error) {
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	var b bytes.Buffer
-	current, lines, headers := "", 0, 1
+// appendLines takes a body apart again.
+func appendLines(lines []iniLine, body string) []iniLine {
+	lines = slices.Grow(lines, strings.Count(body, "\n")+1)
+	for body != "" {
+		var line string
+		line, body, _ = strings.Cut(body, "\n")
+		number, text, _ := strings.Cut(line, "\t")
+		n, _ := strconv.Atoi(number)
+		lines = append(lines, iniLine{n, strings.TrimSuffix(text, "|")})
+	}
+	return lines
+}
+
+// numbered writes the text anew for go-ini: lines numbered, comments gone, headers as "piece<NUL>name", each of another name.
+func numbered(data []byte) (text []byte, names []string, err error) {
+	rest := string(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
+	text = make([]byte, 0, len(rest)+len(rest)/2+64)
+	current, lines, headers := "", 0, 0
 	header := func() {
-		b.WriteString("[" + strconv.Itoa(lines/pieceLines) + mark + current + "]\n")
+		names = append(names, strconv.Itoa(len(names))+mark+current)
+		text = append(append(append(text, '['), names[len(names)-1]...), "]\n"...)
 	}
 	header()
-	for i, line := range strings.Split(string(data), "\n") {
+	for number := 1; rest != ""; number++ {
+		var line string
+		line, rest, _ = strings.Cut(rest, "\n")
 		line = strings.Trim(line, " \t\r")
 		switch {
 		case line == "" || line[0] == ';' || line[0] == '#':
 			continue
 		case line[0] == '[':
-			name, err := headerName(line)
-			if err != nil {
-				return nil, &problem{message: "line " + strconv.Itoa(i+1) + ": " + err.Error()}
+			if current, err = headerName(line); err != nil {
+				return nil, nil, &problem{message: "line " + strconv.Itoa(number) + ": " + err.Error()}
 			}
-			current = name
 			headers++
 			header()
 		default:
 			if lines++; lines%pieceLines == 0 {
-				headers++
 				header()
 			}
-			b.WriteString(strconv.Itoa(i+1) + "\t|" + line + "|\n")
+			text = append(append(strconv.AppendInt(text, int64(number), 10), '\t'), line...)
+			text = append(text, "|\n"...)
 		}
 		if headers > maxSections || lines > maxEntries {
-			return nil, &problem{message: "line " + strconv.Itoa(i+1) + ": too many sections or lines"}
+			return nil, nil, &problem{message: "line " + strconv.Itoa(number) + ": too many sections or lines"}
 		}
 	}
-	return b.Bytes(), nil
+	return text, names, nil
 }
 
 // headerName reads "[name]". uWSGI cuts the last byte only, so that blanks or a comment after the bracket hide the section; they are
