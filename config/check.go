@@ -83,8 +83,11 @@ var rules = []rule{
 		return c.Jail.Namespace != "" && c.Isolation.unsharesOf("mount", "pid", "uts", "ipc")
 	}, SeverityWarning,
 		"namespace makes the mount, pid, uts and ipc namespaces already: each is made once", "name only user, net, cgroup and time beside namespace"},
-	{"jail-net", func(c *Config, _ func(string) bool) bool { return c.Confine.Veth != nil && c.Reload.Overlap }, SeverityError,
-		"reload-overlap has two jails at once, and one pair of interfaces with one address cannot be in both", "leave out reload-overlap"},
+	{"jail-net", func(c *Config, _ func(string) bool) bool {
+		return c.Confine.Veth != nil && c.Confine.Veth.Second == "" && c.Reload.Overlap
+	}, SeverityWarning,
+		"reload-overlap has two jails at once: with one address the next one cannot reach anything until the old one is gone",
+		"add a second address: jail-net = veth:NAME,ADDRESS/LENGTH,GATEWAY,ADDRESS2"},
 	{"jail-dev", func(c *Config, _ func(string) bool) bool { return c.Jail.Namespace == "" }, SeverityError,
 		"only a root that namespace makes gets a /dev", "write namespace = /rootfs:hostname, or mount one in a hook"},
 	{"master-as-root", withoutUser, SeverityWarning, "there is no uid to give the app: everything stays as it is", "name a uid"},

@@ -50,6 +50,7 @@ type Veth struct {
 	Name    string `json:"name"`    // of the host's end
 	Address string `json:"address"` // of the jail's end, ADDRESS/LENGTH
 	Gateway string `json:"gateway"` // of the host's end
+	Second  string `json:"second"`  // of the jail's end, while another jail has the first
 }
 
 // Limit is a resource limit by the name of getrlimit(2) in lower case, without RLIMIT_.
@@ -74,7 +75,7 @@ func (c *Confine) options() []option {
 		{"jail-ro", "show a directory of the host read-only at its own path; repeatable", c.addReadOnly},
 		{"jail-bind", "show a directory of the host in the jail: source:target[:ro]; repeatable", c.addBind},
 		{"jail-tmpfs", "an empty directory in memory: target[:size]; repeatable", c.addTmpfs},
-		{"jail-net", "a network of its own with a way out: veth:NAME,ADDRESS/LENGTH,GATEWAY (host's interface, jail's address, host's address)", c.setVeth},
+		{"jail-net", "a network of its own with a way out: veth:NAME,ADDRESS/LENGTH,GATEWAY[,ADDRESS2] (host's interface, jail's address, host's address, that of every other jail with reload-overlap)", c.setVeth},
 		{"landlock-ro", "let the app read only below these directories, those of landlock-rw, /proc and /dev; repeatable", words(&c.LandlockRO)},
 		{"landlock-rw", "let the app write only below these directories and in what was asked for as a writable mount; repeatable", words(&c.LandlockRW)},
 		{"uid-map", "map user ids of a user namespace: inside outside size; repeatable", idMap(&c.UIDMap)},
@@ -148,7 +149,7 @@ func (c *Confine) addBind(v *value) error {
 func (c *Confine) setVeth(v *value) error {
 	rest, ok := strings.CutPrefix(v.tidy(), "veth:")
 	f := strings.Split(rest, ",")
-	if !ok || len(f) != 3 {
+	if !ok || len(f) < 3 || len(f) > 4 {
 		return bad("a pair of interfaces is expected", "write jail-net = veth:jail0,10.0.0.2/24,10.0.0.1")
 	}
 	for i := range f {
@@ -162,6 +163,13 @@ func (c *Confine) setVeth(v *value) error {
 		return bad("the gateway is not another address in the network of "+f[1], "")
 	}
 	c.Veth = &Veth{Name: f[0], Address: f[1], Gateway: f[2]}
+	if len(f) == 4 {
+		second, err := netip.ParseAddr(f[3])
+		if err != nil || !prefix.Contains(second) || second == prefix.Addr() || second.String() == f[2] {
+			return bad("the second address is not another one in the network of "+f[1], "")
+		}
+		c.Veth.Second = f[3]
+	}
 	return nil
 }
 

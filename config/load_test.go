@@ -209,13 +209,14 @@ func TestUnsupported(t *testing.T) {
 
 func TestRules(t *testing.T) {
 	for text, want := range map[string]string{
-		"threads = 2\ngevent = 100":                                                     "threads and gevent exclude each other",
-		"namespace = /a\npivot_root = /a /a/b":                                          "both make the root",
-		"socket = :80\nhttp-socket = :80":                                               "the address is bound already at a.ini:2",
-		"namespace = /a\nreload-overlap = true\njail-net = veth:a,10.0.0.2/24,10.0.0.1": "two jails at once",
-		"jail-dev = minimal":                                                            "only a root that namespace makes",
-		"namespace = /a\njail-dev = host":                                               "not minimal or rootfs",
-		"namespace-keep-mount = /x\nnamespace-net = 1":                                  "no jail to keep a mount in",
+		"threads = 2\ngevent = 100":                                       "threads and gevent exclude each other",
+		"namespace = /a\npivot_root = /a /a/b":                            "both make the root",
+		"socket = :80\nhttp-socket = :80":                                 "the address is bound already at a.ini:2",
+		"namespace = /a\njail-net = veth:a,10.0.0.2/24,10.0.0.1,10.0.1.3": "not another one in the network",
+		"namespace = /a\njail-net = veth:a,10.0.0.2/24,10.0.0.1,10.0.0.1": "not another one in the network",
+		"jail-dev = minimal":                                              "only a root that namespace makes",
+		"namespace = /a\njail-dev = host":                                 "not minimal or rootfs",
+		"namespace-keep-mount = /x\nnamespace-net = 1":                    "no jail to keep a mount in",
 	} {
 		_, err := loadWith(map[string]string{"/site/a.ini": "[uwsgi]\n" + text + "\n"}, "--ini", "a.ini")
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -223,11 +224,12 @@ func TestRules(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"http-socket = :80\nmount = /a=b:c":         "no SCRIPT_NAME to choose the app by",
-		"http-socket = :80\nstatic-index = a":       "no files are served",
-		"logger = a stdio\nlog-route = b x":         "no logger has this name",
-		"req-logger = a stdio\nlog-req-route = b x": "no req-logger has this name",
-		"http-socket = :80\nhttp-keepalive = 75":    "there is no http",
+		"namespace = /a\nreload-overlap = true\njail-net = veth:a,10.0.0.2/24,10.0.0.1": "two jails at once",
+		"http-socket = :80\nmount = /a=b:c":                                             "no SCRIPT_NAME to choose the app by",
+		"http-socket = :80\nstatic-index = a":                                           "no files are served",
+		"logger = a stdio\nlog-route = b x":                                             "no logger has this name",
+		"req-logger = a stdio\nlog-req-route = b x":                                     "no req-logger has this name",
+		"http-socket = :80\nhttp-keepalive = 75":                                        "there is no http",
 	} {
 		c := mustLoad(t, map[string]string{"/site/a.ini": "[uwsgi]\n" + text + "\n"}, "--ini", "a.ini")
 		if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0].Error(), want) {

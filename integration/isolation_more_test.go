@@ -50,8 +50,6 @@ func TestRestartAfterKill(t *testing.T) {
 	s := e.StartWith(harness.Options{Args: args})
 	s.WaitServing("http", addr)
 	s.End()
-	refused(e, harness.Options{Args: append(attackArgs(e, rootfsUser, root, addr), "--jail-net", "veth:gwkill0,10.213.79.2/30,10.213.79.1", "--reload-overlap")},
-		`two jails at once`)
 }
 
 // TestRootlessRootfs: an ordinary user enters a rootfs of its own. Inside it is uid 0, which is itself outside.

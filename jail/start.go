@@ -32,6 +32,7 @@ type Command struct {
 	PostJail   func(pid int) error // after the clone, before the process does anything; its error ends the start. nil: none
 	Prio       int                 // nice value of all that lives in the jail
 	Join       []*os.File          // namespaces of another jail to start in, before those of the spec are made (ReceiveNamespaces)
+	Beside     []*Process          // the other jails of the same parent that stand now
 	Patience   time.Duration       // how long an interface of the name may still be there: that of a jail which is being torn down
 }
 
@@ -78,6 +79,7 @@ func (p *Process) Close() {
 // (CVE-2024-21626). The error is a *StepError when cloning or preparing failed.
 func Start(c Command) (*Process, error) {
 	spec := c.Spec.complete(unix.Geteuid(), unix.Getegid())
+	spec.Veth = spec.Veth.beside(c.Beside)
 	if err := spec.Validate(); err != nil {
 		return nil, &StepError{Step: "validate", Err: err}
 	}

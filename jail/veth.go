@@ -18,6 +18,9 @@ type Veth struct {
 	Name    string `json:"name"`    // of the host's end
 	Address string `json:"address"` // of the jail's end, with its prefix length: 10.0.0.2/24
 	Gateway string `json:"gateway"` // of the host's end, in the same network; the jail's default route
+
+	Second    string `json:"second,omitempty"`    // the jail's address while another one has the first
+	Temporary bool   `json:"temporary,omitempty"` // the host's end has its temporary name still
 }
 
 // vethInside is what the jail's end is called.
@@ -32,6 +35,12 @@ func (v *Veth) parse() (inside netip.Prefix, gateway netip.Addr, err error) {
 	}
 	if gateway, err = netip.ParseAddr(v.Gateway); err != nil || !inside.Contains(gateway) || gateway == inside.Addr() {
 		return inside, gateway, fmt.Errorf("cannot use gateway %q: not another address in the network of %s", v.Gateway, v.Address)
+	}
+	if v.Second != "" {
+		second, err := netip.ParseAddr(v.Second)
+		if err != nil || !inside.Contains(second) || second == gateway {
+			return inside, gateway, fmt.Errorf("cannot use the second address %q: not another address in the network of %s", v.Second, v.Address)
+		}
 	}
 	return inside, gateway, nil
 }
@@ -172,20 +181,18 @@ func (v *Veth) create(pid int) (uint32, error) {
 	const vethInfoPeer = 1 // VETH_INFO_PEER of linux/veth.h
 	peer := append(bytesOf(unix.IfInfomsg{}), append(attrText(unix.IFLA_IFNAME, vethInside), attr32(unix.IFLA_NET_NS_PID, uint32(pid))...)...)
 	info := append(attrText(unix.IFLA_INFO_KIND, "veth"), attr(unix.IFLA_INFO_DATA, attr(vethInfoPeer, peer))...)
-	err = n.do(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, bytesOf(unix.IfInfomsg{}), attrText(unix.IFLA_IFNAME, v.Name), attr(unix.IFLA_LINKINFO, info))
+	name := v.linkName()
+	err = n.do(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, bytesOf(unix.IfInfomsg{}), attrText(unix.IFLA_IFNAME, name), attr(unix.IFLA_LINKINFO, info))
 	if errors.Is(err, unix.EEXIST) {
-		return 0, fmt.Errorf("cannot make interface %q: there is one (two generations cannot have it at once): %w", v.Name, err)
+		return 0, fmt.Errorf("cannot make interface %q: there is one: %w", name, err)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("cannot make interface %q: %w", v.Name, err)
+		return 0, fmt.Errorf("cannot make interface %q: %w", name, err)
 	}
-	index, err := interfaceIndex(v.Name)
+	index, err := interfaceIndex(name)
 	if err == nil {
-		if err = n.address(index, gateway, inside.Bits()); err == nil {
-			err = n.up(index)
-		}
-		if err != nil {
-			err = fmt.Errorf("cannot set up interface %q: %w", v.Name, err)
+		if err = n.setUpHost(index, inside, gateway); err != nil {
+			err = fmt.Errorf("cannot set up interface %q: %w", name, err)
 		}
 	}
 	if err != nil {

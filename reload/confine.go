@@ -31,7 +31,7 @@ func setConfine(spec *jail.Spec, c *config.Confine) {
 		spec.Namespaces = append(spec.Namespaces, jail.NSUser)
 	}
 	if c.Veth != nil {
-		spec.Veth = &jail.Veth{Name: c.Veth.Name, Address: c.Veth.Address, Gateway: c.Veth.Gateway}
+		spec.Veth = &jail.Veth{Name: c.Veth.Name, Address: c.Veth.Address, Gateway: c.Veth.Gateway, Second: c.Veth.Second}
 		if !slices.Contains(spec.Namespaces, jail.NSNet) {
 			spec.Namespaces = append(spec.Namespaces, jail.NSNet)
 		}

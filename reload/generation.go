@@ -80,7 +80,7 @@ func (p *parent) start(id uint64) error {
 	g.proc, err = jail.Start(jail.Command{
 		Spec: snap.spec, Role: "@master", Generation: id, Payload: payload,
 		Board: g.board.File(), Listeners: files, Extra: extra, Log: out, Env: os.Environ(), Join: join,
-		PostJail: p.postJail(snap), Prio: snap.cfg.Worker.Prio, Patience: p.patience(),
+		PostJail: p.postJail(snap), Prio: snap.cfg.Worker.Prio, Patience: p.patience(), Beside: p.standing(),
 	})
 	if err != nil {
 		return errors.Join(fmt.Errorf("cannot build the jail: %w", err), g.board.Close())
@@ -260,12 +260,26 @@ func (p *parent) maybeEnded(g *generation) {
 	p.metrics.keeper.Retire(g.board)
 	p.warn(g.board.Close())
 	g.proc.Close()
+	for _, other := range p.standing() {
+		p.warn(other.TakeName(p.standing()))
+	}
 	p.tellAlone()
 	if g.intake != nil {
 		g.intake.End()
 	}
 	p.feed(evEnded{g.id, g.status})
 	p.dropSockets()
+}
+
+// standing are the processes of all generations.
+func (p *parent) standing() []*jail.Process {
+	var all []*jail.Process
+	for _, g := range p.gens {
+		if g.proc != nil {
+			all = append(all, g.proc)
+		}
+	}
+	return all
 }
 
 // killStrangers ends what a killed master left behind. In a pid namespace the kernel has done it; without one the
