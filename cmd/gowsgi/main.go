@@ -9,7 +9,6 @@
 package main
 
 import (
-	_ "gowsgi/early"
 	"io"
 	"os"
 	"runtime"
