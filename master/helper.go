@@ -61,6 +61,8 @@ type helper struct {
 	state    slotState
 	pid      int
 	seq      uint64
+	lost     uint64 // seq of a request whose zygote ended, and whose answer may still come
+	lostBy   time.Time
 	zygote   uint64 // that was asked for it
 	spawns   int
 	born     time.Time
@@ -194,10 +196,19 @@ func (u *helpers) startDue(now time.Time) []Action {
 func (u *helpers) started(msg worker.Message, now time.Time) []Action {
 	for i := range u.list {
 		h := &u.list[i]
-		if h.kind != msg.Helper || h.id != msg.Slot || h.state != slotForking || h.seq != msg.Seq || msg.PID <= 1 {
+		late := h.lost != 0 && h.lost == msg.Seq && now.Before(h.lostBy)
+		if h.kind != msg.Helper || h.id != msg.Slot || msg.PID <= 1 || (!late && (h.state != slotForking || h.seq != msg.Seq)) {
 			continue
 		}
+		if late && h.state != slotWaiting {
+			h.lost = 0
+			text := fmt.Sprintf("%s (pid: %d) comes after its place was filled anew: telling it to leave", h, msg.PID)
+			return []Action{Log{Warn, text}, Kill{msg.PID, unix.SIGHUP}}
+		}
 		h.pid, h.born, h.state = msg.PID, now, slotRunning
+		if late {
+			h.lost = 0
+		}
 		h.spawns++
 		acts := []Action{
 			Log{Info, fmt.Sprintf("spawned uWSGI %s (pid: %d)", h, h.pid)},
@@ -239,7 +250,8 @@ func (u *helpers) exited(ev Exited, now time.Time) []Action {
 	for i := range u.list {
 		h := &u.list[i]
 		if h.state == slotForking && !u.zygotes.zygoteThere(h.zygote) {
-			u.waits(h, 0, now) // it owes nothing any more, the next one is asked
+			h.lost, h.lostBy = h.seq, now.Add(forkPatience)
+			u.waits(h, 0, now) // the next one is asked
 		} else if h.pid == ev.PID && h.pid != 0 {
 			return append(u.ended(h, ev.Status, now), u.startDue(now)...)
 		}
@@ -371,6 +383,7 @@ func (u *helpers) woke(now time.Time) []Action {
 				Log{Warn, fmt.Sprintf("%s (pid: %d) is taking too much time to die...NO MERCY !!!", h, h.pid)},
 				Kill{h.pid, unix.SIGKILL})
 		case slotForking:
+			h.lost, h.lostBy = h.seq, now.Add(forkPatience)
 			u.waits(h, 0, now)
 		}
 	}

@@ -130,7 +130,7 @@ func TestHelpers(t *testing.T) {
 		{"a zygote that does not answer is asked again", []step{
 			{ev: killed(21, unix.SIGKILL), wait: time.Minute, want: "mark 0 0, start mule 1/4"},
 			{ev: Woke{}, wait: forkPatience, want: "start mule 1/5"},
-			{ev: startedMsg(worker.Mule, 1, 4, 31)},
+			{ev: startedMsg(worker.Mule, 1, 4, 31), want: "HUP 31"},
 			{ev: startedMsg(worker.Mule, 1, 5, 32), want: "mark 0 32"},
 		}},
 	}

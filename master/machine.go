@@ -48,6 +48,7 @@ type machine struct {
 	retired     []*zygote // told to quit, not ended yet
 	zygotes     uint64    // how many were started
 	zygoteFails int
+	strays      []stray
 	renewal     renewal
 	epoch       uint64 // of the code that new workers get
 
@@ -211,7 +212,7 @@ func (m *machine) leave(brutal bool, now time.Time) []Action {
 
 // maybeGone ends the master once nothing that it started is left.
 func (m *machine) maybeGone(now time.Time) []Action {
-	if m.phase != leaving || m.zygote.state != zygoteNone || len(m.retired) > 0 || !m.unitsGone() {
+	if m.phase != leaving || m.zygote.state != zygoteNone || len(m.retired) > 0 || len(m.strays) > 0 || !m.unitsGone() {
 		return nil
 	}
 	for i := range m.slots {
@@ -225,7 +226,7 @@ func (m *machine) maybeGone(now time.Time) []Action {
 
 // woke carries out what is due: forks after a back-off, a zygote's restart, the end of mercy.
 func (m *machine) woke(now time.Time) []Action {
-	acts := m.zygotesDue(now)
+	acts := append(m.zygotesDue(now), m.hurryStrays(now)...)
 	for i := range m.slots {
 		acts = append(acts, m.mercyOver(&m.slots[i], now)...)
 	}
@@ -241,6 +242,9 @@ func (m *machine) next() time.Time {
 		}
 	}
 	m.nextZygote(consider)
+	for _, s := range m.strays {
+		consider(s.deadline)
+	}
 	for _, u := range m.units {
 		consider(u.next())
 	}

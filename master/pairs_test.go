@@ -61,6 +61,8 @@ func situations() []situation {
 		{"serving/no-zygote/waiting", hold(ev(killed(5, unix.SIGKILL)), dies)},
 		{"serving/zygote-starting", hold(ev(killed(5, unix.SIGKILL)), later(2*time.Second, Woke{}))},
 		{"serving/zygote-loading", hold(ev(killed(5, unix.SIGKILL)), later(2*time.Second, Woke{}), ev(ZygoteStarted{2, 6}))},
+		{"serving/lost", hold(dies, ev(killed(5, unix.SIGKILL)))},
+		{"serving/asked-anew", hold(dies, ev(killed(5, unix.SIGKILL)), later(2*time.Second, Woke{}), ev(ZygoteStarted{2, 6}), ev(loadedBy(2, true)))},
 		{"renewing/starting", hold(renew[0])},
 		{"renewing/loading", hold(renew...)},
 		{"renewing/replacing", hold(append(renew, ev(loadedBy(2, true)))...)},
@@ -129,6 +131,7 @@ func happenings() []happening {
 	all = append(all, ofZygote("Said loaded broken", func(_ *machine, z *zygote) Event { return loadedBy(z.number, false) })...)
 	return append(all,
 		claims("forked", worker.Forked, true), plainly("Said forked untrue", forkedMsg(2, 99, 22)),
+		plainly("Said forked late", forkedMsg(2, 3, 22)),
 		claims("unforked", worker.Unforked, true),
 		claims("ready", worker.Ready, true), plainly("Said ready untrue", readyMsg(2, 99, true)),
 		claims("served", worker.Served, true), claims("monitored", worker.Monitored, true),
@@ -159,6 +162,7 @@ func stands(m *machine) map[string]string {
 	if m.second != nil {
 		states["second"] = zygoteWords[m.second.state]
 	}
+	states["strays"] = fmt.Sprint(len(m.strays))
 	states["wanted"] = fmt.Sprint(m.sleep.wanted)
 	for what, on := range map[string]bool{"asleep": m.sleep.asleep, "paused": m.paused, "recycle": m.slots[1].recycle, "surplus": m.slots[1].surplus, "renewal": m.renewal.active, "again": m.renewal.again != nil} {
 		states[what] = fmt.Sprint(on)
@@ -171,7 +175,7 @@ var zygoteWords = [...]string{"none", "starting", "loading", "ready", "quitting"
 // changes are what differs between two stands.
 func changes(before, after map[string]string) string {
 	var out []string
-	for _, what := range []string{"phase", "zygote", "second", "first", "worker", "asleep", "paused", "recycle", "surplus", "wanted", "renewal", "again"} {
+	for _, what := range []string{"phase", "zygote", "second", "first", "worker", "asleep", "paused", "recycle", "surplus", "wanted", "strays", "renewal", "again"} {
 		if before[what] != after[what] {
 			out = append(out, what+" "+after[what])
 		}

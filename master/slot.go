@@ -2,6 +2,7 @@ package master
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -35,6 +36,8 @@ type slot struct {
 	state    slotState
 	pid      int
 	seq      uint64 // of the fork request that is under way
+	lost     uint64 // seq of one whose zygote ended, and whose answer may still come
+	lostBy   time.Time
 	zygote   uint64 // the number of the one that forks it
 	epoch    uint64 // of its code
 	spawns   int
@@ -65,13 +68,20 @@ func (s *slot) wanted() bool { return s.state != slotCheap && s.state != slotEmp
 
 // forked: the intermediate child tells the pid of the worker it made. The packet was sent before that child could exit,
 // hence before the worker could become ours, hence before its end can be seen by wait4: the loop reads packets after it
-// has reaped and handles them first, so this always comes before Exited.
+// has reaped and handles them first, so this always comes before Exited. It may come after the end of the zygote, though.
 func (m *machine) forked(msg worker.Message, now time.Time) []Action {
-	if msg.Slot > len(m.slots) || msg.PID <= 1 || msg.PID == m.selfID || m.zygoteWith(msg.PID) != nil {
+	if msg.Slot > len(m.slots) || msg.PID <= 1 || msg.PID == m.selfID || m.knows(msg.PID) {
 		return []Action{Log{Warn, fmt.Sprintf("Ignoring a worker message that cannot be true: slot %d, pid %d", msg.Slot, msg.PID)}}
 	}
 	s := &m.slots[msg.Slot-1]
-	if s.state != slotForking || s.seq != msg.Seq {
+	late := s.lost != 0 && s.lost == msg.Seq && now.Before(s.lostBy)
+	switch {
+	case late && s.state == slotWaiting: // it is what the slot waits for
+		s.lost = 0
+	case late:
+		s.lost = 0
+		return m.astray(msg, now)
+	case s.state != slotForking || s.seq != msg.Seq:
 		return []Action{Log{Warn, fmt.Sprintf("Ignoring an answer to no question: slot %d is %v", msg.Slot, s.state)}}
 	}
 	s.pid = msg.PID
@@ -94,6 +104,14 @@ func (m *machine) forked(msg worker.Message, now time.Time) []Action {
 		acts = append(acts, m.cheapen(s, now)...)
 	}
 	return acts
+}
+
+// knows tells whether a pid is that of a zygote or a worker.
+func (m *machine) knows(pid int) bool {
+	if slices.ContainsFunc(m.strays, func(s stray) bool { return s.pid == pid }) {
+		return true
+	}
+	return m.zygoteWith(pid) != nil || slices.ContainsFunc(m.slots, func(s slot) bool { return s.pid == pid })
 }
 
 // speaker is the worker that a message claims to come from, nil when that worker was told to leave meanwhile, is not in the state in
@@ -213,6 +231,9 @@ func (m *machine) exited(ev Exited, now time.Time) []Action {
 		if s := &m.slots[i]; s.alive() && s.pid == ev.PID && s.pid != 0 {
 			return m.workerExited(s, ev, now)
 		}
+	}
+	if m.strayed(ev.PID) {
+		return m.maybeGone(now)
 	}
 	return nil
 }

@@ -135,6 +135,9 @@ func (w *world) work() {
 			order := p.orders[0]
 			p.orders = p.orders[1:]
 			if ask, ok := order.(Said); ok {
+				if w.chance(5) { // it is killed, and what it has forked comes all the same
+					w.end(pid, unix.WaitStatus(unix.SIGKILL))
+				}
 				w.fork(ask, p)
 			} else {
 				w.end(pid, 0)

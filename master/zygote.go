@@ -163,8 +163,8 @@ func (m *machine) loaded(msg Said, now time.Time) []Action {
 	}
 	acts = append(acts, m.forkDue(now)...)
 	acts = append(acts, m.announce()...) // when none is wanted yet
-	acts = append(acts, m.turnOver(now)...)
-	return append(acts, m.renewAgain(now)...)
+	acts = append(acts, m.renewAgain(now)...)
+	return append(acts, m.turnOver(now)...)
 }
 
 // quitZygote tells one to leave.
@@ -200,6 +200,7 @@ func (m *machine) zygoteExited(z *zygote, status unix.WaitStatus, now time.Time)
 	acts := []Action{DropZygote{was.number}}
 	for i := range m.slots {
 		if s := &m.slots[i]; s.state == slotForking && s.zygote == was.number {
+			s.lost, s.lostBy = s.seq, now.Add(forkPatience)
 			acts = append(acts, m.unfilled(s)...)
 		}
 	}
