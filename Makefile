@@ -16,7 +16,7 @@ NORACE := ./jail ./worker/python/...
 
 PYTHON_FILES = $(shell find worker integration demo -name '*.py' -not -path '*/testdata/*' 2>/dev/null)
 
-.PHONY: build test lint fmt fuzz chaos bench bench-jail demo setup clean
+.PHONY: build test lint fmt fuzz chaos differential bench bench-jail demo setup clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BINARY) ./cmd/gowsgi
@@ -46,6 +46,10 @@ fmt:
 CHAOS_SECONDS ?= 600
 chaos: setup build
 	@CGO_ENABLED=0 CHAOS_SECONDS=$(CHAOS_SECONDS) $(GO) test -v -count 1 -timeout $$(( $(CHAOS_SECONDS) + 300 ))s ./integration/chaos
+
+# Signals, fifo letters and log lines beside those of the real uWSGI; make test compares ours with what came of it.
+differential: setup build
+	@CGO_ENABLED=0 DIFFERENTIAL=1 $(GO) test -v -count 1 -timeout 20m -run '^TestSame' ./integration
 
 # Each fuzz target for FUZZTIME; go test takes one target at a time.
 FUZZTIME ?= 10s

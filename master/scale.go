@@ -374,5 +374,6 @@ func (m *machine) takeAway(now time.Time) []Action {
 func (m *machine) emptied(s *slot) []Action {
 	s.surplus, s.quick = false, 0
 	s.to(slotCheap)
-	return append([]Action{Mark{Slot: s.id, What: MarkCheap}}, m.maybeAsleep()...)
+	acts := append([]Action{Mark{Slot: s.id, What: MarkCheap}}, m.maybeAsleep()...)
+	return append(acts, m.announce()...) // it may have been the last one that was waited for
 }

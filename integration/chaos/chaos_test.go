@@ -152,6 +152,7 @@ threads = %d
 disable-logging = true
 pidfile = %[6]s/pid
 logto = %[6]s/log
+log-date = true
 prometheus = %[7]s
 attach-daemon = exec sleep 4711
 mule = true

@@ -101,7 +101,7 @@ func (c *storm) consistent(before int, sum harness.Result) {
 // showLog has the end of the log in the report of a run that failed.
 func (c *storm) showLog() {
 	if text, _ := os.ReadFile(c.e.Dir + "/log"); c.t.Failed() {
-		c.t.Logf("log:\n%s", text[max(0, len(text)-12000):])
+		c.t.Logf("log:\n%s", text[max(0, len(text)-60000):])
 	}
 }
 

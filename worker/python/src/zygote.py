@@ -143,7 +143,8 @@ def fork(rt, kind, slot, seq):
         unforked(rt, kind, slot, seq)
         return
     if pid:
-        os.waitpid(pid, 0)
+        if os.waitpid(pid, 0)[1]:  # it failed, or somebody killed it
+            unforked(rt, kind, slot, seq)
         return
     status = 1
     try:
@@ -153,14 +154,15 @@ def fork(rt, kind, slot, seq):
         pid = os.fork()
         if not pid:
             os.close(gate_end)
-            os.read(gate, 1)
+            told = os.read(gate, 1)
             os.close(gate)
-            status = live(rt, kind, slot)
+            if told:  # otherwise nobody knows this process
+                status = live(rt, kind, slot)
         elif rt.send("%s %d %s %d" % ("forked" if kind == "worker" else "started " + kind, slot, seq, pid)):
+            os.write(gate_end, b"1")
             status = 0
     except OSError as err:
         log("Cannot start %s %d: %s" % (kind, slot, err.strerror))
-        unforked(rt, kind, slot, seq)
     except BaseException:
         print_traceback(whole=True)
     finally:
