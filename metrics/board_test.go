@@ -342,7 +342,7 @@ func TestNamesOfStatesAndCauses(t *testing.T) {
 	if len(seen) > NumCauses {
 		t.Errorf("%d causes do not fit in %d counters", len(seen), NumCauses)
 	}
-	for c := int(numNamedCauses); c < 256; c++ {
+	for c := int(NumNamedCauses); c < 256; c++ {
 		if s := Cause(c).String(); s != "other" {
 			t.Errorf("cause %d is called %q", c, s)
 		}

@@ -164,7 +164,7 @@ func deathDoc(deaths *[NumCauses]uint64) map[string]int64 {
 	for cause, n := range deaths {
 		if n > 0 {
 			word := Cause(cause).String()
-			doc[word] = int64(satAdd(uint64(doc[word]), n))
+			doc[word] = int64(SatAdd(uint64(doc[word]), n))
 		}
 	}
 	return doc
@@ -179,7 +179,7 @@ func reloadsDoc(r *Reloads) ReloadsDoc {
 		LastFailed: unixSeconds(r.LastFailed),
 		LastError:  r.LastError,
 	}
-	for why := range numReloadFailures + 1 {
+	for why := range NumReloadFailures + 1 {
 		if n := r.Failures(why); n > 0 {
 			doc.Reasons[why.String()] = int64(n)
 		}

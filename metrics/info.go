@@ -123,14 +123,14 @@ const (
 	ReloadApp                          // the app did not load
 	ReloadTimeout                      // the new generation did not get ready in time
 	ReloadCrash                        // the new generation ended before it was ready
-	numReloadFailures
+	NumReloadFailures
 )
 
-var reloadFailureNames = [numReloadFailures]string{"config", "jail", "app", "timeout", "crash"}
+var reloadFailureNames = [NumReloadFailures]string{"config", "jail", "app", "timeout", "crash"}
 
 // String returns the label of the reason, one of a fixed set.
 func (r ReloadFailure) String() string {
-	if r < numReloadFailures {
+	if r < NumReloadFailures {
 		return reloadFailureNames[r]
 	}
 	return "other"
@@ -143,7 +143,7 @@ type Reloads struct {
 	LastFailed  time.Time
 	LastError   string // one line
 	Upgrades    [numUpgradeResults]uint64
-	failures    [numReloadFailures]uint64
+	failures    [NumReloadFailures]uint64
 	failedOther uint64
 }
 
@@ -155,7 +155,7 @@ func (r *Reloads) Succeeded(at time.Time) {
 
 // Failed records a reload that was not, with its cause in one line.
 func (r *Reloads) Failed(why ReloadFailure, at time.Time, cause string) {
-	if why < numReloadFailures {
+	if why < NumReloadFailures {
 		r.failures[why]++
 	} else {
 		r.failedOther++
@@ -166,7 +166,7 @@ func (r *Reloads) Failed(why ReloadFailure, at time.Time, cause string) {
 
 // Failures returns how many reloads failed for a reason.
 func (r *Reloads) Failures(why ReloadFailure) uint64 {
-	if why < numReloadFailures {
+	if why < NumReloadFailures {
 		return r.failures[why]
 	}
 	return r.failedOther

@@ -37,7 +37,7 @@ func TestReloadsCount(t *testing.T) {
 		t.Errorf("counted %+v", r)
 	}
 	seen := map[string]bool{"other": true}
-	for why := range numReloadFailures {
+	for why := range NumReloadFailures {
 		if seen[why.String()] {
 			t.Errorf("reason %d is called %q", why, why)
 		}

@@ -144,9 +144,9 @@ func allWorkers(snap *Snapshot) Worker {
 	var rt uint64
 	for i := range snap.Workers {
 		w := &snap.Workers[i]
-		all.DeltaRequests = satAdd(all.DeltaRequests, w.DeltaRequests)
-		all.VSZ = satAdd(all.VSZ, w.VSZ)
-		rt = satAdd(rt, w.AvgRT)
+		all.DeltaRequests = SatAdd(all.DeltaRequests, w.DeltaRequests)
+		all.VSZ = SatAdd(all.VSZ, w.VSZ)
+		rt = SatAdd(rt, w.AvgRT)
 	}
 	if n := uint64(len(snap.Workers)); n > 0 {
 		all.AvgRT = rt / n

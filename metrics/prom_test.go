@@ -1,4 +1,4 @@
-package metrics
+package metrics_test
 
 import (
 	"fmt"
@@ -12,11 +12,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"gowsgi/metrics"
+	"gowsgi/metrics/prom"
 )
 
 func TestMetricsPassTheLinter(t *testing.T) {
-	snap, info := fullFigures(t)
-	problems, err := testutil.CollectAndLint(NewCollector(func() (Snapshot, Info) { return snap, info }))
+	snap, info := metrics.FullFigures(t)
+	problems, err := testutil.CollectAndLint(prom.NewCollector(func() (metrics.Snapshot, metrics.Info) { return snap, info }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,8 +29,8 @@ func TestMetricsPassTheLinter(t *testing.T) {
 }
 
 func TestMetricsValues(t *testing.T) {
-	snap, info := fullFigures(t)
-	c := NewCollector(func() (Snapshot, Info) { return snap, info })
+	snap, info := metrics.FullFigures(t)
+	c := prom.NewCollector(func() (metrics.Snapshot, metrics.Info) { return snap, info })
 	want, err := os.Open("testdata/metrics.txt")
 	if err != nil {
 		t.Fatal(err)
@@ -42,9 +45,9 @@ func TestMetricsValues(t *testing.T) {
 }
 
 // gather scrapes once and returns every sample by its name and labels.
-func gather(t *testing.T, c *Collector) map[string]float64 {
+func gather(t *testing.T, c *prom.Collector) map[string]float64 {
 	t.Helper()
-	reg, err := NewRegistry(c)
+	reg, err := prom.NewRegistry(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,16 +77,16 @@ func gather(t *testing.T, c *Collector) map[string]float64 {
 // TestHostileFiguresGiveSaneMetrics scrapes a spoilt board: nothing is negative, no series breaks the scrape and no
 // counter goes back when the board is zeroed.
 func TestHostileFiguresGiveSaneMetrics(t *testing.T) {
-	b := newTestBoard(t, 3, 1, 1)
-	var s Store
+	b := metrics.NewTestBoard(t, 3, 1, 1)
+	var s metrics.Store
 	s.Add(b)
-	info := Info{Version: "\xff", Wanted: -3, Sockets: []SocketInfo{
-		{Name: "\xff\x00", Queue: Queue{Length: 1, Max: 2}}, {Name: "same", Queue: Queue{Length: 1, Max: 2}},
-		{Name: "same", Queue: Queue{Length: 4, Max: 2}}, {Name: "not measured"},
+	info := metrics.Info{Version: "\xff", Wanted: -3, Sockets: []metrics.SocketInfo{
+		{Name: "\xff\x00", Queue: metrics.Queue{Length: 1, Max: 2}}, {Name: "same", Queue: metrics.Queue{Length: 1, Max: 2}},
+		{Name: "same", Queue: metrics.Queue{Length: 4, Max: 2}}, {Name: "not measured"},
 	}}
-	c := NewCollector(func() (Snapshot, Info) { return s.Snapshot(), info })
-	for i := range b.mem {
-		b.mem[i] = 0xff
+	c := prom.NewCollector(func() (metrics.Snapshot, metrics.Info) { return s.Snapshot(), info })
+	for i := range b.Memory() {
+		b.Memory()[i] = 0xff
 	}
 	before := gather(t, c)
 	if got := before["gowsgi_listen_queue,socket=same"]; got != 5 {
@@ -100,8 +103,8 @@ func TestHostileFiguresGiveSaneMetrics(t *testing.T) {
 			t.Errorf("%s is %v", name, v)
 		}
 	}
-	for i := range b.mem {
-		b.mem[i] = 0
+	for i := range b.Memory() {
+		b.Memory()[i] = 0
 	}
 	after := gather(t, c)
 	for name, v := range before {
@@ -112,11 +115,11 @@ func TestHostileFiguresGiveSaneMetrics(t *testing.T) {
 }
 
 func TestSumOfRequestsSurvivesFewerWorkers(t *testing.T) {
-	var s Store
-	c := NewCollector(func() (Snapshot, Info) { return s.Snapshot(), Info{} })
-	wide, narrow := newTestBoard(t, 3, 1, 1), newTestBoard(t, 1, 1, 2)
+	var s metrics.Store
+	c := prom.NewCollector(func() (metrics.Snapshot, metrics.Info) { return s.Snapshot(), metrics.Info{} })
+	wide, narrow := metrics.NewTestBoard(t, 3, 1, 1), metrics.NewTestBoard(t, 1, 1, 2)
 	s.Add(wide)
-	wide.StoreCore(2, 0, Core{Requests: 7})
+	wide.StoreCore(2, 0, metrics.Core{Requests: 7})
 	s.Retire(wide)
 	s.Add(narrow)
 	got := gather(t, c)
@@ -129,8 +132,8 @@ func TestSumOfRequestsSurvivesFewerWorkers(t *testing.T) {
 }
 
 func TestServePrometheus(t *testing.T) {
-	snap, info := fullFigures(t)
-	reg, err := NewRegistry(NewCollector(func() (Snapshot, Info) { return snap, info }))
+	snap, info := metrics.FullFigures(t)
+	reg, err := prom.NewRegistry(prom.NewCollector(func() (metrics.Snapshot, metrics.Info) { return snap, info }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,9 +142,9 @@ func TestServePrometheus(t *testing.T) {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
-	go func() { done <- ServePrometheus(l, Handler(reg)) }()
-	for range 2 * promClients { // idle ones keep nobody out
-		dial(t, l.Addr())
+	go func() { done <- prom.Serve(l, prom.Handler(reg)) }()
+	for range 2 * 64 { // idle ones keep nobody out
+		metrics.Dial(t, l.Addr())
 	}
 	client := &http.Client{Timeout: 5 * time.Second}
 	for path, want := range map[string]struct {
@@ -186,9 +189,9 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 			documented[strings.Trim(cells[1], " `")] = strings.TrimSpace(cells[2]) + " " + labels
 		}
 	}
-	snap, info := fullFigures(t)
+	snap, info := metrics.FullFigures(t)
 	reg := prometheus.NewRegistry()
-	if err := reg.Register(NewCollector(func() (Snapshot, Info) { return snap, info })); err != nil {
+	if err := reg.Register(prom.NewCollector(func() (metrics.Snapshot, metrics.Info) { return snap, info })); err != nil {
 		t.Fatal(err)
 	}
 	found, err := reg.Gather()

@@ -38,10 +38,10 @@ const (
 )
 
 // NumBuckets is how many buckets a core sorts its requests into by their time in microseconds: bucket i holds those
-// below 2^(i+bucketShift), the last one those that took longer. The runtime finds it by the number's bit length.
+// below 2^(i+BucketShift), the last one those that took longer. The runtime finds it by the number's bit length.
 const (
 	NumBuckets  = 16
-	bucketShift = 9
+	BucketShift = 9
 )
 
 // Slot is a worker's master area as it was read; in a jail's board every value may be anything.
@@ -190,7 +190,7 @@ func (b *Board) Requests(slot int) uint64 {
 	var sum uint64
 	for core := range b.cores {
 		if off, ok := b.coreOff(slot, core); ok {
-			sum = satAdd(sum, b.load64(off+offRequests))
+			sum = SatAdd(sum, b.load64(off+offRequests))
 		}
 	}
 	return sum

@@ -11,7 +11,8 @@ import (
 // counterMax is the highest value a counter is shown with, so that every reader's signed integers hold it.
 const counterMax = math.MaxInt64
 
-func satAdd(a, b uint64) uint64 {
+// SatAdd adds two counters; the sum stays at the highest value that is shown.
+func SatAdd(a, b uint64) uint64 {
 	if b > counterMax || a > counterMax-b {
 		return counterMax
 	}
@@ -42,14 +43,14 @@ func (c *coreCounts) raise(v Core) {
 }
 
 func (c *coreCounts) add(o coreCounts) {
-	c.requests = satAdd(c.requests, o.requests)
-	c.exceptions = satAdd(c.exceptions, o.exceptions)
-	c.tx = satAdd(c.tx, o.tx)
-	c.runningTime = satAdd(c.runningTime, o.runningTime)
-	c.writeErrors = satAdd(c.writeErrors, o.writeErrors)
-	c.readErrors = satAdd(c.readErrors, o.readErrors)
+	c.requests = SatAdd(c.requests, o.requests)
+	c.exceptions = SatAdd(c.exceptions, o.exceptions)
+	c.tx = SatAdd(c.tx, o.tx)
+	c.runningTime = SatAdd(c.runningTime, o.runningTime)
+	c.writeErrors = SatAdd(c.writeErrors, o.writeErrors)
+	c.readErrors = SatAdd(c.readErrors, o.readErrors)
 	for i, n := range o.buckets {
-		c.buckets[i] = satAdd(c.buckets[i], n)
+		c.buckets[i] = SatAdd(c.buckets[i], n)
 	}
 }
 
@@ -71,12 +72,12 @@ func (c *slotCounts) raise(v Slot) {
 }
 
 func (c *slotCounts) add(o slotCounts) {
-	c.spawns = satAdd(c.spawns, o.spawns)
-	c.respawns = satAdd(c.respawns, o.respawns)
-	c.harakiri = satAdd(c.harakiri, o.harakiri)
-	c.signals = satAdd(c.signals, o.signals)
+	c.spawns = SatAdd(c.spawns, o.spawns)
+	c.respawns = SatAdd(c.respawns, o.respawns)
+	c.harakiri = SatAdd(c.harakiri, o.harakiri)
+	c.signals = SatAdd(c.signals, o.signals)
 	for i := range c.deaths {
-		c.deaths[i] = satAdd(c.deaths[i], o.deaths[i])
+		c.deaths[i] = SatAdd(c.deaths[i], o.deaths[i])
 	}
 	for len(c.cores) < len(o.cores) {
 		c.cores = append(c.cores, coreCounts{})
@@ -223,7 +224,7 @@ func (s *Store) worker(i int, now clocks, snap *Snapshot) Worker {
 		counts.add(l.high[i])
 		status := statusOf(l.slots[i], l.cores[i])
 		snap.Processes[status]++
-		snap.Totals.RSS = satAdd(snap.Totals.RSS, residentOf(l.slots[i]))
+		snap.Totals.RSS = SatAdd(snap.Totals.RSS, residentOf(l.slots[i]))
 		if from == nil || l.slots[i].Spawns > 0 {
 			from = l
 			w.Status = status

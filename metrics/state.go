@@ -46,20 +46,20 @@ const (
 	CauseSeccomp                  // SIGSYS: a forbidden system call
 	CauseKilled                   // SIGKILL, neither ours nor the kernel's for want of memory
 	CauseException                // recycled after an exception that the configuration names
-	numNamedCauses
+	NumNamedCauses
 
 	// NumCauses is how many counters of deaths a slot holds; those without a name yet are shown as "other".
 	NumCauses = 16
 )
 
-var causeNames = [numNamedCauses]string{
+var causeNames = [NumNamedCauses]string{
 	"exit", "signal", "harakiri", "oom", "rss", "lifetime", "max-requests", "reload", "cheap", "app-failed", "stop",
 	"seccomp", "killed", "exception",
 }
 
 // String returns the label of the cause: one of a fixed set, "other" for a number without a name.
 func (c Cause) String() string {
-	if c < numNamedCauses {
+	if c < NumNamedCauses {
 		return causeNames[c]
 	}
 	return "other"
@@ -67,7 +67,7 @@ func (c Cause) String() string {
 
 // Causes returns every cause that has a name, in the order of their numbers.
 func Causes() []Cause {
-	all := make([]Cause, numNamedCauses)
+	all := make([]Cause, NumNamedCauses)
 	for i := range all {
 		all[i] = Cause(i)
 	}

@@ -58,21 +58,21 @@ type Totals struct {
 }
 
 func (t *Totals) add(w *Worker) {
-	t.Requests = satAdd(t.Requests, w.Requests)
-	t.Exceptions = satAdd(t.Exceptions, w.Exceptions)
-	t.TX = satAdd(t.TX, w.TX)
-	t.RunningTime = satAdd(t.RunningTime, w.RunningTime)
-	t.WriteErrors = satAdd(t.WriteErrors, w.WriteErrors)
-	t.ReadErrors = satAdd(t.ReadErrors, w.ReadErrors)
-	t.Harakiri = satAdd(t.Harakiri, w.Harakiri)
-	t.Signals = satAdd(t.Signals, w.Signals)
-	t.Spawns = satAdd(t.Spawns, w.RespawnCount)
-	t.Respawns = satAdd(t.Respawns, w.Respawns)
+	t.Requests = SatAdd(t.Requests, w.Requests)
+	t.Exceptions = SatAdd(t.Exceptions, w.Exceptions)
+	t.TX = SatAdd(t.TX, w.TX)
+	t.RunningTime = SatAdd(t.RunningTime, w.RunningTime)
+	t.WriteErrors = SatAdd(t.WriteErrors, w.WriteErrors)
+	t.ReadErrors = SatAdd(t.ReadErrors, w.ReadErrors)
+	t.Harakiri = SatAdd(t.Harakiri, w.Harakiri)
+	t.Signals = SatAdd(t.Signals, w.Signals)
+	t.Spawns = SatAdd(t.Spawns, w.RespawnCount)
+	t.Respawns = SatAdd(t.Respawns, w.Respawns)
 	for i := range t.Deaths {
-		t.Deaths[i] = satAdd(t.Deaths[i], w.Deaths[i])
+		t.Deaths[i] = SatAdd(t.Deaths[i], w.Deaths[i])
 	}
 	for i := range t.Buckets {
-		t.Buckets[i] = satAdd(t.Buckets[i], w.Buckets[i])
+		t.Buckets[i] = SatAdd(t.Buckets[i], w.Buckets[i])
 	}
 }
 
@@ -150,7 +150,7 @@ func (w *Worker) identify(l *liveBoard, i int, counts *slotCounts, now clocks) {
 		}
 		w.Cores[j] = v
 		if c.AvgRT > 0 {
-			sum, used = satAdd(sum, c.AvgRT), used+1
+			sum, used = SatAdd(sum, c.AvgRT), used+1
 		}
 	}
 	if used > 0 {

@@ -15,6 +15,7 @@ import (
 	"gowsgi/config"
 	"gowsgi/jail"
 	"gowsgi/metrics"
+	"gowsgi/metrics/prom"
 )
 
 // shared is what readers of stats and metrics see: values that are replaced whole, never changed.
@@ -158,11 +159,11 @@ func (p *parent) openEndpoints() error {
 		if err != nil {
 			return err
 		}
-		reg, err := metrics.NewRegistry(metrics.NewCollector(p.figures))
+		reg, err := prom.NewRegistry(prom.NewCollector(p.figures))
 		if err != nil {
 			return err
 		}
-		go func() { p.serveFailed("prometheus", metrics.ServePrometheus(l, metrics.Handler(reg))) }()
+		go func() { p.serveFailed("prometheus", prom.Serve(l, prom.Handler(reg))) }()
 		p.log.Info().Msgf("Prometheus metrics on %s", name)
 	}
 	p.keepMetrics()

@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"time"
 
-	"gowsgi/metrics"
+	"gowsgi/metrics/prom"
 )
 
 // health is what the probes share with the owner goroutine.
@@ -32,7 +32,7 @@ func (p *parent) serveHealth(l net.Listener) error {
 		p.health.drained = drained
 		return ""
 	}))
-	return metrics.ServePrometheus(l, mux)
+	return prom.Serve(l, mux)
 }
 
 // probe runs the question in the owner goroutine, so that an answer also shows that it turns.

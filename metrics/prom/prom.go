@@ -1,4 +1,5 @@
-package metrics
+// Package prom shows the figures to Prometheus. The master, which only writes figures, does not depend on it.
+package prom
 
 import (
 	"net"
@@ -9,17 +10,21 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"gowsgi/metrics"
 )
 
-// Collector shows the figures to Prometheus; docs/metrics.md lists the names. It keeps no figures itself: each scrape
+// Collector shows the figures to Prometheus; docs/md lists the names. It keeps no figures itself: each scrape
 // takes one snapshot, so that one scrape's figures belong together. Every label's values are bounded: workers and
 // sockets by the configuration, the others by fixed sets.
 type Collector struct {
-	source func() (Snapshot, Info)
+	source func() (metrics.Snapshot, metrics.Info)
 }
 
 // NewCollector returns a collector over a source of figures, which may be called concurrently.
-func NewCollector(source func() (Snapshot, Info)) *Collector { return &Collector{source: source} }
+func NewCollector(source func() (metrics.Snapshot, metrics.Info)) *Collector {
+	return &Collector{source: source}
+}
 
 // Describe implements prometheus.Collector.
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
@@ -61,12 +66,12 @@ func histogram(desc *prometheus.Desc, count uint64, sum float64, bounds map[floa
 
 // requestTimes returns the requests in all buckets, and those at or below each upper bound in seconds. The last bucket
 // has no bound.
-func requestTimes(buckets *[NumBuckets]uint64) (count uint64, bounds map[float64]uint64) {
-	bounds = make(map[float64]uint64, NumBuckets-1)
+func requestTimes(buckets *[metrics.NumBuckets]uint64) (count uint64, bounds map[float64]uint64) {
+	bounds = make(map[float64]uint64, metrics.NumBuckets-1)
 	for i, n := range buckets {
-		count = satAdd(count, n)
-		if i < NumBuckets-1 {
-			bounds[float64(uint64(1)<<(i+bucketShift))/1e6] = count
+		count = metrics.SatAdd(count, n)
+		if i < metrics.NumBuckets-1 {
+			bounds[float64(uint64(1)<<(i+metrics.BucketShift))/1e6] = count
 		}
 	}
 	return count, bounds
@@ -103,19 +108,22 @@ func Handler(reg *prometheus.Registry) http.Handler {
 	return mux
 }
 
-// promClients is how many connections of scrapers are open at a time.
-const promClients = 32
+const (
+	clients  = 32              // connections of scrapers that are open at a time
+	patience = 4 * time.Second // for the head of a request
+	headSize = 8 << 10         // bytes of it
+)
 
-// ServePrometheus serves the handler until the listener is closed and returns nil then. Clients that are slow, idle or
+// Serve serves the handler until the listener is closed and returns nil then. Clients that are slow, idle or
 // many cost a bounded time and number of descriptors.
-func ServePrometheus(l net.Listener, h http.Handler) error {
+func Serve(l net.Listener, h http.Handler) error {
 	srv := &http.Server{
 		Handler:           h,
-		ReadHeaderTimeout: statsTimeout,
-		ReadTimeout:       2 * statsTimeout,
+		ReadHeaderTimeout: patience,
+		ReadTimeout:       2 * patience,
 		WriteTimeout:      15 * time.Second,
 		IdleTimeout:       2 * time.Minute, // a scraper comes back every 15 to 60 seconds
-		MaxHeaderBytes:    statsRequest,
+		MaxHeaderBytes:    headSize,
 	}
-	return ignoreClosed(srv.Serve(LimitListener(l, promClients)))
+	return ignoreClosed(srv.Serve(metrics.LimitListener(l, clients)))
 }
