@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -78,8 +77,8 @@ func (a *Alarms) logs(not bool) setter {
 		if expr = strings.TrimLeft(expr, " \t"); expr == "" {
 			return bad("not NAME[,NAME] REGEXP", "")
 		}
-		if _, err := regexp.Compile(expr); err != nil {
-			return bad(err.Error(), "expressions are Go's (RE2): no look-ahead and no back references")
+		if err := checkExpr(expr); err != nil {
+			return err
 		}
 		one := LogAlarm{Expr: expr, Not: not}
 		if err := a.names(&one.Names)(v.part(names)); err != nil {

@@ -51,6 +51,7 @@ type loader struct {
 // usage is what the limits are measured by.
 type usage struct {
 	full  bool // maxEntries was reached
+	deep  bool // maxDepth was reached
 	spent int  // bytes of expansions so far
 	taken int  // bytes read so far
 	hints int  // unknown names for which near ones were looked for
@@ -204,7 +205,11 @@ func (l *loader) append(e Entry) {
 
 // load reads the file that e names and runs its settings in place. format "" means by the suffix.
 func (l *loader) load(e Entry, format string) {
+	if l.use.deep {
+		return // or files that include each other twice would be read 2^maxDepth times
+	}
 	if len(l.via) >= maxDepth {
+		l.use.deep = true
 		l.fail(e, bad(fmt.Sprintf("files include each other more than %d deep", maxDepth), ""))
 		return
 	}

@@ -3,10 +3,10 @@ package reload
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"time"
 
 	"gowsgi/config"
+	"gowsgi/reload/logs"
 )
 
 // logAlarms look for lines of the log that raise an alarm. The lines are read in goroutines of the hub; what is found goes to the owner over
@@ -18,7 +18,7 @@ type logAlarms struct {
 
 type logRule struct {
 	names []string
-	re    *regexp.Regexp
+	expr  logs.Matcher
 	not   bool // ends the search: what follows is not asked
 }
 
@@ -36,11 +36,11 @@ const (
 func newLogAlarms(list []config.LogAlarm, hits chan logHit) (*logAlarms, error) {
 	a := &logAlarms{hits: hits}
 	for _, l := range list {
-		re, err := regexp.Compile(l.Expr)
+		expr, err := logs.Compile(l.Expr)
 		if err != nil {
 			return nil, fmt.Errorf("cannot use log-alarm %q: %w", l.Expr, err)
 		}
-		a.rules = append(a.rules, logRule{l.Names, re, l.Not})
+		a.rules = append(a.rules, logRule{l.Names, expr, l.Not})
 	}
 	return a, nil
 }
@@ -57,7 +57,7 @@ func (a *logAlarms) look(line []byte) {
 		}
 	}
 	for _, r := range a.rules {
-		if !r.re.Match(line) {
+		if !r.expr.Match(line) {
 			continue
 		}
 		if r.not {

@@ -11,13 +11,14 @@ import (
 func TestLogAlarms(t *testing.T) {
 	a, err := newLogAlarms([]config.LogAlarm{
 		{Names: []string{"n"}, Expr: "healthy", Not: true}, {Names: []string{"p", "q"}, Expr: "(?i)error"}, {Names: []string{"r"}, Expr: "^disk .* full$"},
+		{Names: []string{"s"}, Expr: "^oom(?! averted)"},
 	}, make(chan logHit, logHits))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for line, want := range map[string]string{
 		"an ERROR\n": "p+q:an ERROR", "error, but healthy\n": "", "disk /a full\r\n": "r:disk /a full", "disk error full": "p+q:disk error full r:disk error full",
-		"quiet": "", "": "", "ALARM: page error": "", "Tue Nov 24 07:54:57 2026 - ALARM: error": "", "[uwsgi-alarm] error": "",
+		"quiet": "", "oom averted": "", "oom": "s:oom", "": "", "ALARM: page error": "", "Tue Nov 24 07:54:57 2026 - ALARM: error": "", "[uwsgi-alarm] error": "",
 		strings.Repeat("x", logLook) + "error": "",
 	} {
 		a.look([]byte(line))
