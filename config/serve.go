@@ -3,16 +3,12 @@ package config
 import (
 	"strconv"
 	"strings"
+
+	"gowsgi/serving"
 )
 
 // Serve is what is done with requests beside calling the app.
-type Serve struct {
-	AddHeaders []string            `json:"add_headers,omitempty"` // "Name: value"
-	RemHeaders []string            `json:"rem_headers,omitempty"` // names
-	LimitPost  int64               `json:"limit_post,omitempty"`  // bytes of a request body, 0 = no limit
-	ErrorPages map[string][]string `json:"error_pages,omitempty"` // files by status code, the first that can be read is shown
-	NoSendfile bool                `json:"no_sendfile,omitempty"`
-}
+type Serve struct{ serving.Answers }
 
 func (s *Serve) options() []option {
 	list := []option{
@@ -72,26 +68,7 @@ func isToken(s string) bool {
 }
 
 // Apps says which apps are loaded beside the one of module or wsgi-file, and what before and after; all paths are the jail's.
-type Apps struct {
-	Mounts           [][2]string `json:"mounts,omitempty"` // mountpoint, what to load
-	NoDefault        bool        `json:"no_default,omitempty"`
-	IgnoreScriptName bool        `json:"ignore_script_name,omitempty"`
-	Imports          []string    `json:"imports,omitempty"`        // where the app is imported, before it
-	SharedImports    []string    `json:"shared_imports,omitempty"` // once, before the fork
-	Aliases          []string    `json:"aliases,omitempty"`        // name=module or file
-	LateAliases      []string    `json:"late_aliases,omitempty"`   // the same, after the app
-	Eval             string      `json:"eval,omitempty"`           // code that defines the app
-	Paste            string      `json:"paste,omitempty"`          // config:/file.ini
-	PasteName        string      `json:"paste_name,omitempty"`
-	PasteLogger      bool        `json:"paste_logger,omitempty"`
-	Pecan            string      `json:"pecan,omitempty"`
-	Chdir2           string      `json:"chdir2,omitempty"`
-	Executable       string      `json:"executable,omitempty"` // what sys.executable says
-	Optimize         int         `json:"optimize,omitempty"`
-	NoSite           bool        `json:"no_site,omitempty"`
-	AutoReload       int         `json:"auto_reload,omitempty"`        // seconds between two looks at the files of modules, 0 = never
-	AutoReloadIgnore []string    `json:"auto_reload_ignore,omitempty"` // names of modules
-}
+type Apps struct{ serving.Apps }
 
 func (a *Apps) options() []option {
 	return []option{

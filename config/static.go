@@ -5,34 +5,12 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"gowsgi/serving"
 )
 
 // Static says which files the workers send themselves; all paths are seen from inside the jail.
-type Static struct {
-	Check     []string    `json:"check,omitempty"`    // directories that PATH_INFO is looked up in
-	Docroot   bool        `json:"docroot,omitempty"`  // DOCUMENT_ROOT of the request is one too
-	Maps      [][2]string `json:"maps,omitempty"`     // prefix, directory or file that takes its place
-	Maps2     [][2]string `json:"maps2,omitempty"`    // prefix, directory that the whole path is looked up in
-	Index     []string    `json:"index,omitempty"`    // files that stand for their directory
-	SkipExt   []string    `json:"skip_ext,omitempty"` // endings that go to the app
-	Safe      []string    `json:"safe,omitempty"`     // directories that links may lead to
-	MIMEFiles []string    `json:"mime_files,omitempty"`
-	Expires   []Expires   `json:"expires,omitempty"`
-	GzipAll   bool        `json:"gzip_all,omitempty"`
-	Gzip      []string    `json:"gzip,omitempty"` // expressions on the path
-	GzipDirs  []string    `json:"gzip_dirs,omitempty"`
-	GzipExts  []string    `json:"gzip_exts,omitempty"`
-	Range     bool        `json:"range,omitempty"`
-	Mode      string      `json:"mode,omitempty"` // header that leaves sending to the web server, "" = send it here
-}
-
-// Expires is a rule for the header Expires.
-type Expires struct {
-	What    string `json:"what"`  // file, path_info, uri or type
-	Match   string `json:"match"` // an expression, or the type itself
-	Seconds int    `json:"seconds"`
-	MTime   bool   `json:"mtime,omitempty"` // counted from the file's time, not from now
-}
+type Static struct{ serving.Static }
 
 // On reports that files are served at all.
 func (s *Static) On() bool {
@@ -132,7 +110,7 @@ func (s *Static) expires(what string, mtime bool) setter {
 				return err
 			}
 		}
-		s.Expires = append(s.Expires, Expires{What: what, Match: match, Seconds: seconds, MTime: mtime})
+		s.Expires = append(s.Expires, serving.Expires{What: what, Match: match, Seconds: seconds, MTime: mtime})
 		return nil
 	}
 }

@@ -1,57 +1,59 @@
 package worker
 
+import "gowsgi/serving"
+
 // Conf is what the Python runtime is told, once, in the boot document (see docs/architecture.md, seam 3).
 // Every field is plain data; Python reads it as a dict with these JSON names.
 //
 // budget: table, one row for each thing that the runtime has to know.
 type Conf struct {
-	Version      string      `json:"version"`       // gowsgi's own version
-	UWSGIVersion string      `json:"uwsgi_version"` // what uwsgi.version says, "2.0.21"
-	Fds          Fds         `json:"fds"`
-	Sockets      []Listener  `json:"sockets"`
-	Processes    int         `json:"processes"`
-	Threads      int         `json:"threads"` // cores per worker, at least 1
-	LazyApps     bool        `json:"lazy_apps"`
-	NeedApp      bool        `json:"need_app"`
-	Module       string      `json:"module"`    // "pkg.mod" or "pkg.mod:callable"
-	WSGIFile     string      `json:"wsgi_file"` // a path in the jail
-	Callable     string      `json:"callable"`  // "" = application, then app
-	PythonPath   []string    `json:"pythonpath"`
-	PyArgv       string      `json:"pyargv"`
-	Node         string      `json:"node"`       // the real host's name: uwsgi.hostname, environ uwsgi.node
-	MasterPID    int         `json:"master_pid"` // as the jail sees it
-	Drop         *Drop       `json:"drop"`       // what Python becomes after the import, nil: nothing
-	BufferSize   int         `json:"buffer_size"`
-	Timeout      int         `json:"socket_timeout"` // seconds
-	LogRequests  bool        `json:"log_requests"`
-	LogJSON      bool        `json:"log_json"`
-	LogFD        int         `json:"log_fd"`      // where request lines and the runtime's own go; set by NewZygote, as the next two
-	LogChannel   bool        `json:"log_channel"` // log_fd is the log channel: one packet a line, the first byte is o (own) or r (request)
-	LogDate      string      `json:"log_date"`    // strftime format before each line of the runtime's own, "" = none
-	RequestLog   RequestLog  `json:"request_log"`
-	LogPipes     []int       `json:"log_pipes"` // 1 and 2 of each worker; none: as the zygote's
-	PostBuf      int64       `json:"post_buffering"`
-	Script       bool        `json:"manage_script_name"`
-	MaxRequests  int64       `json:"max_requests"`       // a worker says `served` after so many, 0 = never
-	MaxReqDelta  int64       `json:"max_requests_delta"` // times (worker id - 1) is added, so that workers do not leave together
-	StackOnUSR2  bool        `json:"stack_on_usr2"`      // SIGUSR2 writes the Python stacks of all threads to the log
-	NoWrapper    bool        `json:"wsgi_disable_file_wrapper"`
-	CatchExc     bool        `json:"catch_exceptions"`
-	Harakiri     int         `json:"harakiri"`   // seconds; the watchdog answers for requests that take longer, 0 = there is none
-	Exceptions   *Exceptions `json:"exceptions"` // after which a worker says `monitored`, nil = none
-	Procname     string      `json:"procname"`
-	ProcPrefix   string      `json:"procname_prefix"`
-	ProcAppend   string      `json:"procname_append"`
-	CPUAffinity  int         `json:"cpu_affinity"`      // processors a worker is bound to, 0 = all
-	StackSize    int         `json:"threads_stacksize"` // kilobytes, 0 = the system's
-	SkipAtexit   bool        `json:"skip_atexit"`
-	NoThreadWait bool        `json:"no_threads_wait"` // the app's own threads do not keep a worker from leaving
-	WorkerExec   string      `json:"worker_exec"`     // command that a worker becomes, instead of serving the app
-	Hooks        []Hook      `json:"hooks"`           // of the phases that are a worker's own, in order
-	Serve        *Serve      `json:"serve"`           // nil when nothing stands between a request and the app
-	Apps         Apps        `json:"apps"`
-	Opt          [][2]string `json:"opt"` // resolved options in order; a flag has the value ""
-	Helpers      Helpers     `json:"helpers"`
+	Version      string       `json:"version"`       // gowsgi's own version
+	UWSGIVersion string       `json:"uwsgi_version"` // what uwsgi.version says, "2.0.21"
+	Fds          Fds          `json:"fds"`
+	Sockets      []Listener   `json:"sockets"`
+	Processes    int          `json:"processes"`
+	Threads      int          `json:"threads"` // cores per worker, at least 1
+	LazyApps     bool         `json:"lazy_apps"`
+	NeedApp      bool         `json:"need_app"`
+	Module       string       `json:"module"`    // "pkg.mod" or "pkg.mod:callable"
+	WSGIFile     string       `json:"wsgi_file"` // a path in the jail
+	Callable     string       `json:"callable"`  // "" = application, then app
+	PythonPath   []string     `json:"pythonpath"`
+	PyArgv       string       `json:"pyargv"`
+	Node         string       `json:"node"`       // the real host's name: uwsgi.hostname, environ uwsgi.node
+	MasterPID    int          `json:"master_pid"` // as the jail sees it
+	Drop         *Drop        `json:"drop"`       // what Python becomes after the import, nil: nothing
+	BufferSize   int          `json:"buffer_size"`
+	Timeout      int          `json:"socket_timeout"` // seconds
+	LogRequests  bool         `json:"log_requests"`
+	LogJSON      bool         `json:"log_json"`
+	LogFD        int          `json:"log_fd"`      // where request lines and the runtime's own go; set by NewZygote, as the next two
+	LogChannel   bool         `json:"log_channel"` // log_fd is the log channel: one packet a line, the first byte is o (own) or r (request)
+	LogDate      string       `json:"log_date"`    // strftime format before each line of the runtime's own, "" = none
+	RequestLog   RequestLog   `json:"request_log"`
+	LogPipes     []int        `json:"log_pipes"` // 1 and 2 of each worker; none: as the zygote's
+	PostBuf      int64        `json:"post_buffering"`
+	Script       bool         `json:"manage_script_name"`
+	MaxRequests  int64        `json:"max_requests"`       // a worker says `served` after so many, 0 = never
+	MaxReqDelta  int64        `json:"max_requests_delta"` // times (worker id - 1) is added, so that workers do not leave together
+	StackOnUSR2  bool         `json:"stack_on_usr2"`      // SIGUSR2 writes the Python stacks of all threads to the log
+	NoWrapper    bool         `json:"wsgi_disable_file_wrapper"`
+	CatchExc     bool         `json:"catch_exceptions"`
+	Harakiri     int          `json:"harakiri"`   // seconds; the watchdog answers for requests that take longer, 0 = there is none
+	Exceptions   *Exceptions  `json:"exceptions"` // after which a worker says `monitored`, nil = none
+	Procname     string       `json:"procname"`
+	ProcPrefix   string       `json:"procname_prefix"`
+	ProcAppend   string       `json:"procname_append"`
+	CPUAffinity  int          `json:"cpu_affinity"`      // processors a worker is bound to, 0 = all
+	StackSize    int          `json:"threads_stacksize"` // kilobytes, 0 = the system's
+	SkipAtexit   bool         `json:"skip_atexit"`
+	NoThreadWait bool         `json:"no_threads_wait"` // the app's own threads do not keep a worker from leaving
+	WorkerExec   string       `json:"worker_exec"`     // command that a worker becomes, instead of serving the app
+	Hooks        []Hook       `json:"hooks"`           // of the phases that are a worker's own, in order
+	Serve        *Serve       `json:"serve"`           // nil when nothing stands between a request and the app
+	Apps         serving.Apps `json:"apps"`
+	Opt          [][2]string  `json:"opt"` // resolved options in order; a flag has the value ""
+	Helpers      Helpers      `json:"helpers"`
 }
 
 // Exceptions are those of the app after which a worker is replaced.

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"gowsgi/serving"
 	"gowsgi/worker/python"
 )
 
@@ -116,7 +117,7 @@ func NewZygote(path string, conf Conf, files ZygoteFiles) (*Zygote, error) {
 }
 
 // argv starts the interpreter with the options that only its command line has.
-func argv(path string, apps *Apps) []string {
+func argv(path string, apps *serving.Apps) []string {
 	words := []string{path}
 	for range apps.Optimize {
 		words = append(words, "-O")

@@ -38,7 +38,7 @@ func payload(terminal bool) func(*config.Config, reload.Boot) (any, error) {
 			WorkerExec:  cfg.Worker.Exec,
 			LogRequests: !cfg.Log.DisableRequests || cfg.Log.Requests.Some(), LogJSON: cfg.Log.JSON, LogDate: cfg.Log.Date, RequestLog: requestLog(&cfg.Log),
 		}
-		conf.Apps, conf.Serve = worker.Apps(cfg.Apps), serving(cfg)
+		conf.Apps, conf.Serve = cfg.Apps.Apps, serving(cfg)
 		for _, e := range cfg.Entries {
 			conf.Opt = append(conf.Opt, [2]string{e.Key, e.Value})
 		}
@@ -73,20 +73,11 @@ func payload(terminal bool) func(*config.Config, reload.Boot) (any, error) {
 
 // serving is what stands between a request and the app, nil for nothing.
 func serving(cfg *config.Config) *worker.Serve {
-	s := &worker.Serve{
-		NoSendfile: cfg.Serve.NoSendfile, AddHeaders: cfg.Serve.AddHeaders, RemHeaders: cfg.Serve.RemHeaders,
-		LimitPost: cfg.Serve.LimitPost, ErrorPages: cfg.Serve.ErrorPages,
+	s := &worker.Serve{Answers: cfg.Serve.Answers}
+	if cfg.Static.On() {
+		s.Static = &cfg.Static.Static
 	}
-	if c := &cfg.Static; c.On() {
-		s.Static = &worker.Static{
-			Check: c.Check, Docroot: c.Docroot, Maps: c.Maps, Maps2: c.Maps2, Index: c.Index, SkipExt: c.SkipExt, Safe: c.Safe,
-			MIMEFiles: c.MIMEFiles, GzipAll: c.GzipAll, Gzip: c.Gzip, GzipDirs: c.GzipDirs, GzipExts: c.GzipExts, Range: c.Range, Mode: c.Mode,
-		}
-		for _, e := range c.Expires {
-			s.Static.Expires = append(s.Static.Expires, worker.Expires(e))
-		}
-	}
-	if s.Static == nil && !s.NoSendfile && len(s.AddHeaders)+len(s.RemHeaders)+len(s.ErrorPages) == 0 && s.LimitPost == 0 {
+	if s.Static == nil && !s.Any() {
 		return nil
 	}
 	return s
