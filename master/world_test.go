@@ -297,6 +297,9 @@ func (w *world) quieten() {
 			w.t.Fatalf("seed %d: slot %d has the code of epoch %d, wanted is %d", w.seed, s.id, s.epoch, w.m.epoch)
 		}
 	}
+	if !w.m.announced {
+		w.t.Fatalf("seed %d: all serve, and the parent was never told: %+v", w.seed, w.m.slots)
+	}
 	if serving == 0 || w.m.zygote.state != zygoteReady || w.m.second != nil || len(w.m.retired) > 0 || w.m.renewal.active {
 		w.t.Fatalf("seed %d: %d serve, zygote %+v, second %+v, %d retired, renewal %+v", w.seed, serving, w.m.zygote, w.m.second, len(w.m.retired), w.m.renewal)
 	}
