@@ -69,12 +69,22 @@ func (c *storm) settle() {
 		return c.named("uWSGI worker") == processes && c.named("uWSGI mule") == 1 && c.named("sleep") == 1 && len(harness.Children(c.s.PID)) == 1 &&
 			len(harness.Tree(c.s.PID)) == processes+5 && c.requests() >= 0
 	}) {
-		var all []string
-		for _, p := range harness.Tree(c.s.PID) {
-			all = append(all, fmt.Sprintf("%d %c %s", p.PID, p.State, comm(p.PID)))
-		}
-		c.t.Errorf("it does not come to rest: %s", strings.Join(all, "; "))
+		c.t.Errorf("it does not come to rest: %s", c.census())
 	}
+}
+
+// census names all processes.
+func (c *storm) census() string {
+	var all []string
+	for _, p := range harness.Tree(c.s.PID) {
+		all = append(all, fmt.Sprintf("%d<%d %c %s", p.PID, p.PPID, p.State, comm(p.PID)))
+	}
+	return strings.Join(all, "; ")
+}
+
+func (c *storm) logEnd(size int) []byte {
+	text, _ := os.ReadFile(c.e.Dir + "/log")
+	return text[max(0, len(text)-size):]
 }
 
 func (c *storm) named(name string) (n int) {
@@ -100,8 +110,8 @@ func (c *storm) consistent(before int, sum harness.Result) {
 
 // showLog has the end of the log in the report of a run that failed.
 func (c *storm) showLog() {
-	if text, _ := os.ReadFile(c.e.Dir + "/log"); c.t.Failed() {
-		c.t.Logf("log:\n%s", text[max(0, len(text)-60000):])
+	if c.t.Failed() {
+		c.t.Logf("log:\n%s", c.logEnd(60000))
 	}
 }
 

@@ -73,7 +73,7 @@ func (c *storm) ask() (string, error) {
 	defer cancel()
 	out, err := exec.CommandContext(ctx, words[0], words[1:]...).CombinedOutput()
 	if ctx.Err() != nil {
-		c.t.Errorf("gowsgi --reload does not end: %s", out)
+		c.t.Errorf("gowsgi --reload does not end: %s; there are %s; log:\n%s", out, c.census(), c.logEnd(8000))
 	}
 	return string(out), err
 }
