@@ -1,14 +1,14 @@
 package jail
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"time"
-	"unsafe"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -45,115 +45,32 @@ func (v *Veth) parse() (inside netip.Prefix, gateway netip.Addr, err error) {
 	return inside, gateway, nil
 }
 
-// netlink is a socket to the kernel's network configuration (rtnetlink(7)), of the network namespace it was opened in.
-type netlink struct {
-	fd  int
-	seq uint32
+// device is an interface by its number, for the library.
+func device(index uint32) netlink.Link {
+	return &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: int(index)}}
 }
 
-func openNetlink() (*netlink, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
-	if err != nil {
-		return nil, fmt.Errorf("cannot open a netlink socket: %w", err)
-	}
-	return &netlink{fd: fd}, nil
-}
-
-func (n *netlink) close() { unix.Close(n.fd) }
-
-// attr is one attribute: length, type, value, padded to four bytes.
-func attr(kind uint16, value []byte) []byte {
-	out := binary.NativeEndian.AppendUint16(nil, uint16(4+len(value)))
-	out = append(binary.NativeEndian.AppendUint16(out, kind), value...)
-	return append(out, make([]byte, (4-len(out)%4)%4)...)
-}
-
-func attr32(kind uint16, value uint32) []byte {
-	return attr(kind, binary.NativeEndian.AppendUint32(nil, value))
-}
-func attrText(kind uint16, text string) []byte { return attr(kind, append([]byte(text), 0)) }
-
-// do sends one request and waits for the kernel's word on it.
-func (n *netlink) do(kind, flags uint16, parts ...[]byte) error {
-	body := []byte{}
-	for _, p := range parts {
-		body = append(body, p...)
-	}
-	n.seq++
-	m := binary.NativeEndian.AppendUint32(nil, uint32(unix.SizeofNlMsghdr+len(body)))
-	m = binary.NativeEndian.AppendUint16(m, kind)
-	m = binary.NativeEndian.AppendUint16(m, flags|unix.NLM_F_REQUEST|unix.NLM_F_ACK)
-	m = binary.NativeEndian.AppendUint32(m, n.seq)
-	m = append(binary.NativeEndian.AppendUint32(m, 0), body...)
-	if err := unix.Sendto(n.fd, m, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return err
-	}
-	answer := make([]byte, 8192)
-	for {
-		got, _, err := unix.Recvfrom(n.fd, answer, 0)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if done, err := n.acknowledged(answer[:got]); done {
-			return err
-		}
-	}
-}
-
-// acknowledged looks whether the message is the answer to the last request: an error whose number is 0 when all is well.
-func (n *netlink) acknowledged(m []byte) (bool, error) {
-	if len(m) < unix.SizeofNlMsghdr+4 || binary.NativeEndian.Uint16(m[4:]) != unix.NLMSG_ERROR || binary.NativeEndian.Uint32(m[8:]) != n.seq {
-		return false, nil
-	}
-	if code := int32(binary.NativeEndian.Uint32(m[unix.SizeofNlMsghdr:])); code != 0 {
-		return true, unix.Errno(-code)
-	}
-	return true, nil
-}
-
-// bytesOf is a kernel structure as it lies in memory.
-func bytesOf[T any](v T) []byte {
-	return append([]byte(nil), unsafe.Slice((*byte)(unsafe.Pointer(&v)), unsafe.Sizeof(v))...)
-}
-
-// index finds the number of an interface in the namespace of the calling thread.
+// interfaceIndex finds the number of an interface in the network namespace of the calling thread.
 func interfaceIndex(name string) (uint32, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	link, err := netlink.LinkByName(name)
 	if err != nil {
-		return 0, fmt.Errorf("cannot open a socket: %w", err)
-	}
-	defer unix.Close(fd)
-	ifr, err := unix.NewIfreq(name)
-	if err != nil {
-		return 0, err
-	}
-	if err := unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, ifr); err != nil {
 		return 0, fmt.Errorf("cannot find interface %q: %w", name, err)
 	}
-	return ifr.Uint32(), nil
+	return uint32(link.Attrs().Index), nil
 }
 
-func (n *netlink) up(index uint32) error {
-	return n.do(unix.RTM_NEWLINK, 0, bytesOf(unix.IfInfomsg{Index: int32(index), Flags: unix.IFF_UP, Change: unix.IFF_UP}))
+// network is the addresses that share the first bits with this one.
+func network(a netip.Addr, bits int) *net.IPNet {
+	return &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(bits, a.BitLen())}
 }
 
-func family(a netip.Addr) uint8 {
-	if a.Is4() {
-		return unix.AF_INET
-	}
-	return unix.AF_INET6
-}
-
-func (n *netlink) address(index uint32, a netip.Addr, bits int) error {
-	// Detecting duplicates would leave a version 6 address unusable for a second; on a pair there is nobody to have it.
-	head := unix.IfAddrmsg{Family: family(a), Prefixlen: uint8(bits), Index: index}
+func addAddress(index uint32, a netip.Addr, bits int) error {
+	address := &netlink.Addr{IPNet: network(a, bits)}
 	if !a.Is4() {
-		head.Flags = unix.IFA_F_NODAD
+		// Detecting duplicates would leave the address unusable for a second; on a pair there is nobody to have it.
+		address.Flags = unix.IFA_F_NODAD
 	}
-	return n.do(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, bytesOf(head), attr(unix.IFA_LOCAL, a.AsSlice()), attr(unix.IFA_ADDRESS, a.AsSlice()))
+	return netlink.AddrAdd(device(index), address)
 }
 
 // createIn waits for a pair of the same name to go, as that of a jail whose parent was killed a moment ago does.
@@ -173,31 +90,21 @@ func (v *Veth) create(pid int) (uint32, error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err := openNetlink()
-	if err != nil {
-		return 0, err
-	}
-	defer n.close()
-	const vethInfoPeer = 1 // VETH_INFO_PEER of linux/veth.h
-	peer := append(bytesOf(unix.IfInfomsg{}), append(attrText(unix.IFLA_IFNAME, vethInside), attr32(unix.IFLA_NET_NS_PID, uint32(pid))...)...)
-	info := append(attrText(unix.IFLA_INFO_KIND, "veth"), attr(unix.IFLA_INFO_DATA, attr(vethInfoPeer, peer))...)
 	name := v.linkName()
-	err = n.do(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, bytesOf(unix.IfInfomsg{}), attrText(unix.IFLA_IFNAME, name), attr(unix.IFLA_LINKINFO, info))
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = name
+	pair := &netlink.Veth{LinkAttrs: attrs, PeerName: vethInside, PeerNamespace: netlink.NsPid(pid)}
+	err = netlink.LinkAdd(pair)
 	if errors.Is(err, unix.EEXIST) {
 		return 0, fmt.Errorf("cannot make interface %q: there is one: %w", name, err)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("cannot make interface %q: %w", name, err)
 	}
-	index, err := interfaceIndex(name)
-	if err == nil {
-		if err = n.setUpHost(index, inside, gateway); err != nil {
-			err = fmt.Errorf("cannot set up interface %q: %w", name, err)
-		}
-	}
-	if err != nil {
+	index := uint32(pair.Index)
+	if err = setUpHost(index, inside, gateway); err != nil {
 		removeLink(index)
-		return 0, err
+		return 0, fmt.Errorf("cannot set up interface %q: %w", name, err)
 	}
 	return index, nil
 }
@@ -207,10 +114,7 @@ func removeLink(index uint32) {
 	if index == 0 {
 		return
 	}
-	if n, err := openNetlink(); err == nil {
-		_ = n.do(unix.RTM_DELLINK, 0, bytesOf(unix.IfInfomsg{Index: int32(index)}))
-		n.close()
-	}
+	_ = netlink.LinkDel(device(index))
 }
 
 // network is the child half: the jail's end gets its address and the route to everywhere.
@@ -219,23 +123,18 @@ func (e *entry) network() error {
 	if err != nil {
 		return err
 	}
-	n, err := openNetlink()
-	if err != nil {
-		return err
-	}
-	defer n.close()
 	index, err := interfaceIndex(vethInside)
 	if err != nil {
 		return err
 	}
-	if err := n.address(index, inside.Addr(), inside.Bits()); err != nil {
+	if err := addAddress(index, inside.Addr(), inside.Bits()); err != nil {
 		return fmt.Errorf("cannot give %s its address %s: %w", vethInside, inside, err)
 	}
-	if err := n.up(index); err != nil {
+	if err := netlink.LinkSetUp(device(index)); err != nil {
 		return fmt.Errorf("cannot bring %s up: %w", vethInside, err)
 	}
-	route := unix.RtMsg{Family: family(gateway), Table: unix.RT_TABLE_MAIN, Protocol: unix.RTPROT_STATIC, Scope: unix.RT_SCOPE_UNIVERSE, Type: unix.RTN_UNICAST}
-	if err := n.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE, bytesOf(route), attr(unix.RTA_GATEWAY, gateway.AsSlice()), attr32(unix.RTA_OIF, index)); err != nil {
+	route := &netlink.Route{Gw: gateway.AsSlice(), LinkIndex: int(index), Protocol: unix.RTPROT_STATIC}
+	if err := netlink.RouteAdd(route); err != nil {
 		return fmt.Errorf("cannot set the route to gateway %s: %w", gateway, err)
 	}
 	return nil

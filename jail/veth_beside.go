@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -76,43 +77,34 @@ func (p *Process) TakeName(others []*Process) error {
 
 // renameHost renames an interface, which an older kernel does only while it is down; that costs it its routes.
 func renameHost(index uint32, v *Veth) error {
-	n, err := openNetlink()
-	if err != nil {
-		return err
-	}
-	defer n.close()
-	rename := func() error {
-		return n.do(unix.RTM_NEWLINK, 0, bytesOf(unix.IfInfomsg{Index: int32(index)}), attrText(unix.IFLA_IFNAME, v.Name))
-	}
+	rename := func() error { return netlink.LinkSetName(device(index), v.Name) }
 	if err := rename(); !errors.Is(err, unix.EBUSY) {
 		return err
 	}
-	if err := n.do(unix.RTM_NEWLINK, 0, bytesOf(unix.IfInfomsg{Index: int32(index), Change: unix.IFF_UP})); err != nil {
+	if err := netlink.LinkSetDown(device(index)); err != nil {
 		return err
 	}
 	renamed := rename()
 	inside, gateway, err := v.parse()
 	if err == nil {
-		err = n.setUpHost(index, inside, gateway)
+		err = setUpHost(index, inside, gateway)
 	}
 	return errors.Join(renamed, err)
 }
 
 // setUpHost gives the host's end its address and the route to the jail's; that it has them already is fine.
-func (n *netlink) setUpHost(index uint32, inside netip.Prefix, gateway netip.Addr) error {
-	if err := n.address(index, gateway, inside.Bits()); err != nil && !errors.Is(err, unix.EEXIST) {
+func setUpHost(index uint32, inside netip.Prefix, gateway netip.Addr) error {
+	if err := addAddress(index, gateway, inside.Bits()); err != nil && !errors.Is(err, unix.EEXIST) {
 		return err
 	}
-	if err := n.up(index); err != nil {
+	if err := netlink.LinkSetUp(device(index)); err != nil {
 		return err
 	}
 	a := inside.Addr()
-	route := unix.RtMsg{Family: family(a), Dst_len: uint8(a.BitLen()), Table: unix.RT_TABLE_MAIN, Protocol: unix.RTPROT_STATIC,
-		Scope: unix.RT_SCOPE_LINK, Type: unix.RTN_UNICAST}
+	route := &netlink.Route{Dst: network(a, a.BitLen()), LinkIndex: int(index), Scope: netlink.SCOPE_LINK, Protocol: unix.RTPROT_STATIC}
 	// Appended behind that of a jail with the same address, if there is one.
-	err := n.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_APPEND, bytesOf(route), attr(unix.RTA_DST, a.AsSlice()), attr32(unix.RTA_OIF, index))
-	if errors.Is(err, unix.EEXIST) {
-		return nil
+	if err := netlink.RouteAppend(route); !errors.Is(err, unix.EEXIST) {
+		return err
 	}
-	return err
+	return nil
 }

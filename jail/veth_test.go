@@ -180,15 +180,3 @@ func vethTwice(t *testing.T, address, gateway, second string) {
 		t.Errorf("connecting to the jail gives %v", err)
 	}
 }
-
-func FuzzAcknowledged(f *testing.F) {
-	f.Add([]byte{36, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0xef, 0xff, 0xff, 0xff})
-	f.Add([]byte{20, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
-	f.Add([]byte{20, 0, 0, 0})
-	f.Fuzz(func(t *testing.T, m []byte) {
-		done, err := (&netlink{seq: 1}).acknowledged(m)
-		if err != nil && !done {
-			t.Errorf("%v is an error and no answer", err)
-		}
-	})
-}
