@@ -45,7 +45,7 @@ func bashCompletion(w io.Writer) {
 
 func zshCompletion(w io.Writer) {
 	quote := strings.NewReplacer("'", "'\\''", "[", "\\[", "]", "\\]", ":", "\\:")
-	fmt.Fprint(w, "#compdef gowsgi\n_arguments \\\n")
+	fmt.Fprint(w, "#compdef gowsgi\n_gowsgi() {\n_arguments \\\n")
 	for _, r := range completed() {
 		end := ""
 		switch r.Arity {
@@ -60,7 +60,9 @@ func zshCompletion(w io.Writer) {
 		}
 		fmt.Fprintf(w, "\t'*--%s%s[%s]%s' \\\n", r.Name, sign, quote.Replace(r.about()), arg)
 	}
-	fmt.Fprint(w, "\t'*:configuration:_files'\n")
+	// As a file of fpath the script is the function itself; sourced, it registers it.
+	fmt.Fprint(w, "\t'*:configuration:_files'\n}\n"+
+		"if [ \"${funcstack[1]}\" = _gowsgi ]; then\n\t_gowsgi \"$@\"\nelse\n\tcompdef _gowsgi gowsgi\nfi\n")
 }
 
 func fishCompletion(w io.Writer) {

@@ -186,6 +186,9 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("%s: %v", shell, err)
 		}
 		path, err := exec.LookPath(shell)
+		if err != nil && shell == "zsh" {
+			path, err = exec.LookPath("bash") // reads the same syntax, as far as the script goes
+		}
 		if err != nil {
 			continue
 		}
@@ -194,6 +197,15 @@ func TestCompletion(t *testing.T) {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%s cannot read its script: %v\n%s", shell, err, out)
 		}
+	}
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("bash is not installed")
+	}
+	script, _ := Completion("bash")
+	out, err := exec.Command(bash, "-c", script+`COMP_WORDS=(gowsgi --procname-pre); COMP_CWORD=1; _gowsgi; echo "${COMPREPLY[@]}"`).CombinedOutput()
+	if err != nil || string(out) != "--procname-prefix --procname-prefix-spaced\n" {
+		t.Errorf("bash completes %q, %v", out, err)
 	}
 	if _, err := Completion("tcsh"); err == nil {
 		t.Error("completion for an unknown shell")

@@ -114,7 +114,9 @@ func address(v *value) (string, error) {
 		v.warn("read as "+tight, "write it without blanks")
 		addr = tight
 	}
-	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+	if n, err := strconv.Atoi(port); err == nil && n > 65535 {
+		return "", bad("no port has the number "+port, "the highest is 65535")
+	} else if err != nil || n < 0 {
 		return "", bad("no port number after the last colon", "write host:port, or ./ before the path of a unix socket")
 	}
 	return addr, nil

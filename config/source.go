@@ -74,6 +74,16 @@ func (l *loader) open(word, format string) (*source, error) {
 	return s, l.surround(s)
 }
 
+// refusedSchemes are those of uWSGI that mean nothing here, with the reason.
+var refusedSchemes = map[string]string{
+	"data":    "reads what was appended to uWSGI's own program",
+	"section": "reads a section of uWSGI's own program",
+	"sym":     "reads a symbol of uWSGI's own program",
+	"call":    "calls a C function of uWSGI or a plugin",
+	"callint": "calls a C function of uWSGI or a plugin",
+	"emperor": "asks the emperor that started the program, and none did",
+}
+
 // fetch reads a text by path or scheme.
 func (l *loader) fetch(name string) ([]byte, error) {
 	scheme, rest, isURL := strings.Cut(name, "://")
@@ -92,8 +102,8 @@ func (l *loader) fetch(name string) ([]byte, error) {
 		data, err = through(l.o.Exec, rest)
 	case scheme == "http" || scheme == "https":
 		data, err = through(l.o.Fetch, name)
-	case scheme == "data", scheme == "sym", scheme == "section", scheme == "call", scheme == "callint", scheme == "emperor":
-		return nil, bad("cannot read "+name+": "+scheme+":// reads from inside uWSGI's own program", "write the text to a file")
+	case refusedSchemes[scheme] != "":
+		return nil, bad("cannot read "+name+": "+scheme+":// "+refusedSchemes[scheme], "write the text to a file")
 	default:
 		return nil, bad("cannot read "+name+": unknown scheme", "use a path, fd://, exec:// or http://")
 	}

@@ -91,7 +91,7 @@ func TestValues(t *testing.T) {
 		{"socket = relative.sock", addr, "relative.sock uwsgi", false},
 		{"socket = 8080", addr, "8080 uwsgi", true},
 		{"socket = host:port", addr, fmt.Errorf("no port number"), false},
-		{"socket = :99999", addr, fmt.Errorf("no port number"), false},
+		{"socket = :99999", addr, fmt.Errorf("no port has the number 99999"), false},
 		{"socket = =0", addr, fmt.Errorf("no shared-socket with this number"), false},
 		{"socket = =x", addr, fmt.Errorf("not the number of a shared-socket"), false},
 		{"http-socket = =0\nshared-socket = :80", addr, ":80 http", false},
