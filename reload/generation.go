@@ -317,8 +317,10 @@ func (p *parent) dropSockets() {
 }
 
 func (p *parent) count(act actCount) {
+	if act.ticket > 0 { // a workers reload is no answer to whoever waits for a whole one
+		p.status.settled = act
+	}
 	now := time.Now()
-	p.status.settled = act
 	if act.failed == "" {
 		p.info.Reloads.Succeeded(now)
 		return

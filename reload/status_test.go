@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"gowsgi/jail"
 	"gowsgi/reload/verdict"
 )
 
@@ -78,6 +79,18 @@ func TestStatusIsNeverTorn(t *testing.T) {
 	close(stop)
 	if err := <-done; err != nil || good == 0 {
 		t.Errorf("%d pages read, %v", good, err)
+	}
+}
+
+// TestWorkersReloadSettlesNothing: who waits for the result of a reload still finds it when a workers reload has ended since.
+func TestWorkersReloadSettlesNothing(t *testing.T) {
+	p := &parent{}
+	p.count(actCount{failed: "config", text: "x", ticket: 3})
+	for _, event := range []string{jail.NoteRenewed, jail.NoteNotRenewed} {
+		p.noted(&generation{}, jail.Message{Event: event})
+		if s := p.status.settled; s.ticket != 3 || s.failed != "config" {
+			t.Errorf("after %s: settled %d, %q, want 3, config", event, s.ticket, s.failed)
+		}
 	}
 }
 
