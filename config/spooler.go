@@ -7,15 +7,16 @@ import (
 
 // Spooler says which directories of tasks are worked off, and how.
 type Spooler struct {
-	Dirs      []SpoolDir `json:"dirs,omitempty"`
-	Processes int        `json:"processes"`           // of each directory
-	Frequency int        `json:"frequency"`           // seconds between two looks at the directory when nobody calls
-	Quiet     bool       `json:"quiet,omitempty"`     // no line for each task
-	MaxTasks  int        `json:"max_tasks,omitempty"` // after so many tasks a process is replaced
-	Harakiri  int        `json:"harakiri,omitempty"`  // seconds that a task may take
-	Chdir     string     `json:"chdir,omitempty"`     // instead of the spool directory
-	Imports   []string   `json:"imports,omitempty"`   // modules or files that spoolers import beside the app
-	Touch     []string   `json:"touch,omitempty"`     // a change of one of these files restarts all spoolers
+	Dirs         []SpoolDir `json:"dirs,omitempty"`
+	Processes    int        `json:"processes"`                // of each directory
+	Frequency    int        `json:"frequency"`                // seconds between two looks at the directory when nobody calls
+	Quiet        bool       `json:"quiet,omitempty"`          // no line for each task
+	MaxTasks     int        `json:"max_tasks,omitempty"`      // after so many tasks a process is replaced
+	Harakiri     int        `json:"harakiri,omitempty"`       // seconds that a task may take
+	SignalAsTask bool       `json:"signal_as_task,omitempty"` // signals count towards max_tasks
+	Chdir        string     `json:"chdir,omitempty"`          // instead of the spool directory
+	Imports      []string   `json:"imports,omitempty"`        // modules or files that spoolers import beside the app
+	Touch        []string   `json:"touch,omitempty"`          // a change of one of these files restarts all spoolers
 }
 
 // SpoolDir is one directory of tasks, as the jail sees it.
@@ -32,6 +33,7 @@ func (s *Spooler) options() []option {
 		{"spooler-frequency", "seconds between two looks at the spooler directories", number(&s.Frequency, 1, maxSeconds)},
 		{"spooler-quiet", "write no line for each task", boolean(&s.Quiet)},
 		{"spooler-max-tasks", "replace a spooler after this many tasks", number(&s.MaxTasks, 0, maxSeconds)},
+		{"spooler-signal-as-task", "count the signals that a spooler handles towards spooler-max-tasks", boolean(&s.SignalAsTask)},
 		{"spooler-harakiri", "seconds that a task may take before its spooler is killed", number(&s.Harakiri, 0, maxSeconds)},
 		{"spooler-chdir", "run tasks in this directory instead of the spooler's own", word(&s.Chdir)},
 		{"spooler-python-import", "import this module or file in spoolers; repeatable", words(&s.Imports)},

@@ -239,3 +239,54 @@ func TestDaemonEnds(t *testing.T) {
 		t.Errorf("%d daemons were killed", n)
 	}
 }
+
+// TestLogNotTornAround: long lines of mules, spoolers and daemons come out whole when the log is a pipe.
+func TestLogNotTornAround(t *testing.T) {
+	e := harness.New(t)
+	const shout = "import os\nfor n in range(30):\n    data = b'%c' * 20000 + b'\\n'\n    while data:\n        data = data[os.write(1, data):]\nprint('%c is done', flush=True)\n"
+	shouter := func(letter byte) string { return e.Write(string(letter)+".py", fmt.Sprintf(shout, letter, letter)) }
+	mule := func(letter byte) string {
+		return e.Write("mule"+string(letter)+".py", fmt.Sprintf("exec(open(%q).read())\nimport time\ntime.sleep(1000)\n", shouter(letter)))
+	}
+	daemon := func(letter byte) string { return "python3 " + shouter(letter) + "; exec sleep 1050" }
+	spooling := "import uwsgi\ndef work(task):\n    exec(open(" + fmt.Sprintf("%q", shouter('S')) + ").read())\n    return uwsgi.SPOOL_OK\n" +
+		"uwsgi.spooler = work\ndef application(environ, start_response):\n    start_response('200 OK', [])\n    uwsgi.spool(a='b')\n    return [b'ok']\n"
+	e.Write("app/spooling.py", spooling)
+	reader, wrap := logPipe(e)
+	log := collect(reader)
+	addr := harness.FreePort(t)
+	e.StartWith(harness.Options{Wrap: wrap, Args: []string{"--http-socket", addr, "--chdir", e.Dir + "/app", "--module", "spooling", "--disable-logging",
+		"--mule=" + mule('M'), "--mule=" + mule('N'), "--attach-daemon", daemon('D'), "--attach-daemon", daemon('E'), "--spooler", e.Dir + "/spool"}})
+	log.wait(t, "spawned uWSGI worker 1")
+	getBody(t, "http", addr, "/")
+	for _, letter := range "MNDES" {
+		log.wait(t, string(letter)+" is done")
+	}
+	whole, dropped := map[byte]int{}, 0
+	for _, line := range log.all() {
+		if m := droppedNotice.FindStringSubmatch(line); m != nil {
+			n, _ := strconv.Atoi(m[1])
+			dropped += n
+		}
+		if len(line) < 3 || strings.Count(line, line[:1]) < len(line)/2 {
+			continue
+		}
+		if len(line) != 20000 || strings.Count(line, line[:1]) != len(line) {
+			t.Errorf("a torn line of %d bytes: %.20q...%q", len(line), line, line[max(0, len(line)-20):])
+		}
+		whole[line[0]]++
+	}
+	sum := dropped
+	for _, n := range whole {
+		sum += n
+	}
+	if sum < 5*30 || len(whole) != 5 {
+		t.Errorf("whole lines %v and %d dropped, want 30 of each", whole, dropped)
+	}
+}
+
+// TestSpoolerSignalAsTask: signals count towards spooler-max-tasks.
+func TestSpoolerSignalAsTask(t *testing.T) {
+	a := startSide(harness.New(t), t, "--spooler", "spool", "--spooler-signal-as-task", "--spooler-max-tasks", "2")
+	a.WaitLog(15*time.Second, `\.\.\.The work of spooler 1 \(pid: \d+\) is done`)
+}

@@ -102,7 +102,7 @@ func (WorkersGone) event()  {}
 func (l *loop) doUnit(act Action) {
 	switch act := act.(type) {
 	case Launch:
-		pid, err := l.launch(act.Program)
+		pid, err := l.launch(act.Program, l.logOf(act.Job))
 		if err != nil {
 			l.pending = append(l.pending, LaunchFailed{act.Job, err})
 		} else {
@@ -125,8 +125,17 @@ func (l *loop) doUnit(act Action) {
 	}
 }
 
+// logOf is what a program writes to: daemons have pipes of their own, the last ones, so that long lines of several are not torn.
+func (l *loop) logOf(job Job) *os.File {
+	first := len(l.res.Pipes) - len(l.set.Daemons)
+	if job.Unit == "daemon" && first > 0 {
+		return l.res.Pipes[first+job.N]
+	}
+	return l.res.AppLog
+}
+
 // launch executes a program in the goroutine that owns the table of children, as startZygote does.
-func (l *loop) launch(p Program) (int, error) {
+func (l *loop) launch(p Program, log *os.File) (int, error) {
 	in := l.stdin
 	if p.Input != nil {
 		r, err := filledPipe(p.Input)
@@ -143,7 +152,7 @@ func (l *loop) launch(p Program) (int, error) {
 	if p.UID >= 0 || p.GID >= 0 {
 		sys.Credential = credential(p)
 	}
-	out := rawFD(l.res.AppLog)
+	out := rawFD(log)
 	attr := &syscall.ProcAttr{Env: l.set.Env, Files: []uintptr{rawFD(in), out, out}, Sys: sys}
 	pid, err := execShell(l.set.Shell, p.line(), attr)
 	if p.NewPID && errors.Is(err, unix.EPERM) {

@@ -26,7 +26,7 @@ type Resources struct {
 	App       *jail.Dropped // what the app's processes become, nil: what the master is
 	AppLog    *os.File      // what the zygote and the workers get as 1 and 2
 	Channel   *os.File      // for the runtime's own lines and request lines, nil: as AppLog
-	Pipes     []*os.File    // 1 and 2 of each worker, nil: as AppLog
+	Pipes     []*os.File    // 1 and 2 of each worker, mule, spooler and daemon, nil: as AppLog
 	Log       zerolog.Logger
 }
 

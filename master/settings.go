@@ -30,7 +30,7 @@ type Settings struct {
 	Shell         []string       `json:"shell,omitempty"`     // that runs their commands
 	LogJSON       bool           `json:"log_json"`
 	LogTerminal   bool           `json:"log_terminal"`
-	LogPipes      int            `json:"log_pipes,omitempty"` // of workers, after the log channel, which comes after the listeners; 0 = neither
+	LogPipes      int            `json:"log_pipes,omitempty"` // of workers, mules, spoolers and daemons, after the log channel, which comes after the listeners; 0 = neither
 	LogDate       string         `json:"log_date"`            // strftime format before each line, "" = none
 
 	ForkDelaySeconds int `json:"fork_delay_seconds"` // first pause after a worker that died at once

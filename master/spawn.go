@@ -29,7 +29,7 @@ func (l *loop) startZygote(number uint64) (int, error) {
 		Stdin:     l.stdin,
 		Log:       l.res.AppLog,
 		LogLines:  l.res.Channel,
-		Pipes:     l.res.Pipes,
+		Pipes:     l.res.Pipes[:max(len(l.res.Pipes)-len(l.set.Daemons), 0)],
 		Queues:    l.queues,
 	})
 	if err != nil {

@@ -220,7 +220,12 @@ func (m *machine) zygoteExited(z *zygote, status unix.WaitStatus, now time.Time)
 	if m.phase == leaving || was.state == zygoteQuitting {
 		return append(acts, m.maybeGone(now)...)
 	}
-	acts = append(acts, Log{Error, fmt.Sprintf("The Python zygote (pid: %d) ended (%s); the workers that run go on", was.pid, how)})
+	pause := m.zygoteBackoff()
+	text := fmt.Sprintf("The Python zygote (pid: %d) ended (%s)", was.pid, how)
+	if was.state == zygoteLoading {
+		text += " while it imported the application"
+	}
+	acts = append(acts, Log{Error, fmt.Sprintf("%s; the workers that run go on, another is started in %.1f seconds", text, pause.Seconds())})
 	if was.state == zygoteLoading {
 		acts = append(acts, m.tellFailed("the interpreter ended while it imported the application: "+how)...)
 		if m.set.NeedApp && m.phase == loading {
@@ -228,7 +233,7 @@ func (m *machine) zygoteExited(z *zygote, status unix.WaitStatus, now time.Time)
 			return append(acts, Log{Error, "*** no app loaded. GAME OVER ***"}, Exit{verdict.FailedApp})
 		}
 	}
-	z.at = now.Add(m.zygoteBackoff())
+	z.at = now.Add(pause)
 	return acts
 }
 

@@ -29,6 +29,17 @@ func newAround(snap *snapshot) around {
 	return a
 }
 
+// logPipes is how many processes have a log pipe of their own: workers, mules, spoolers and daemons, in this order.
+func logPipes(cfg *config.Config) int {
+	n := cfg.Process.Processes + len(cfg.Mules.List) + len(cfg.Daemons.List)
+	for _, dir := range cfg.Spooler.Dirs {
+		if !dir.External {
+			n += cfg.Spooler.Processes
+		}
+	}
+	return n
+}
+
 // notedAround takes what a master tells of its daemons and cron jobs. What is not of the configuration is passed over. The lists are
 // replaced, never changed, because readers of the figures hold them.
 func (p *parent) notedAround(g *generation, m jail.Message) {

@@ -55,13 +55,13 @@ func (p *parent) start(id uint64) error {
 	out := p.setup.Logs.Direct()
 	var extra []*os.File
 	if out == nil {
-		intake, err := p.setup.Logs.Intake(snap.cfg.Process.Processes)
+		boot.LogPipes = logPipes(snap.cfg)
+		intake, err := p.setup.Logs.Intake(boot.LogPipes)
 		if err != nil {
 			return err
 		}
 		defer intake.Handed()
 		g.intake, out, extra = intake, intake.Rest(), intake.Extra()
-		boot.LogPipes = snap.cfg.Process.Processes
 	}
 	payload, err := p.setup.Payload(snap.cfg, boot)
 	if err != nil {

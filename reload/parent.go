@@ -32,7 +32,7 @@ type Setup struct {
 type Boot struct {
 	Sockets       []BoundSocket // in the order of the descriptors
 	ContainerInit bool          // the parent is PID 1 of a container
-	LogPipes      int           // workers with a log pipe of their own, after the listeners and the log channel; 0 = no channel either
+	LogPipes      int           // processes with a log pipe of their own, after the listeners and the log channel; 0 = no channel either
 	MasterRoot    bool          // the master does not become the app's user
 }
 

@@ -31,7 +31,7 @@ type Conf struct {
 	LogChannel   bool         `json:"log_channel"` // log_fd is the log channel: one packet a line, the first byte is o (own) or r (request)
 	LogDate      string       `json:"log_date"`    // strftime format before each line of the runtime's own, "" = none
 	RequestLog   RequestLog   `json:"request_log"`
-	LogPipes     []int        `json:"log_pipes"` // 1 and 2 of each worker; none: as the zygote's
+	LogPipes     []int        `json:"log_pipes"` // 1 and 2 of each worker, mule and spooler; none: as the zygote's
 	PostBuf      int64        `json:"post_buffering"`
 	Script       bool         `json:"manage_script_name"`
 	MaxRequests  int64        `json:"max_requests"`       // a worker says `served` after so many, 0 = never

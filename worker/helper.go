@@ -61,6 +61,7 @@ type Spool struct {
 	Processes int        `json:"processes"` // of each directory that is not external
 	Frequency int        `json:"frequency"` // seconds
 	Quiet     bool       `json:"quiet"`
+	SigTask   bool       `json:"signal_as_task"` // signals count towards max_tasks
 	MaxTasks  int        `json:"max_tasks"`
 	Chdir     string     `json:"chdir"`
 	Imports   []string   `json:"imports"`

@@ -63,7 +63,7 @@ type ZygoteFiles struct {
 	Stdin     *os.File
 	Log       *os.File   // becomes 1 and 2
 	LogLines  *os.File   // packet socket for the runtime's own lines and request lines, nil: as Log
-	Pipes     []*os.File // 1 and 2 of each worker, nil: as Log
+	Pipes     []*os.File // 1 and 2 of each worker, mule and spooler, nil: as Log
 	Queues    Queues
 }
 

@@ -20,7 +20,7 @@ func helpers(cfg *config.Config) worker.Helpers {
 	}
 	s := &cfg.Spooler
 	h.Spool = worker.Spool{
-		Processes: s.Processes, Frequency: s.Frequency, Quiet: s.Quiet, MaxTasks: s.MaxTasks,
+		Processes: s.Processes, Frequency: s.Frequency, Quiet: s.Quiet, SigTask: s.SignalAsTask, MaxTasks: s.MaxTasks,
 		Chdir: s.Chdir, Imports: s.Imports,
 	}
 	for _, c := range cfg.Caches.List {

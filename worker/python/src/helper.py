@@ -23,7 +23,8 @@ class Helper(object):
         self.rt = rt
         self.kind = kind
         self.number = number
-        self.record = fields.helper(number - 1 if kind == "mule" else len(helpers["mules"] or ()) + number - 1)
+        self.place = number - 1 if kind == "mule" else len(helpers["mules"] or ()) + number - 1
+        self.record = fields.helper(self.place)
         self.depth = 0  # handlers that run, one in the other
         self.interruptible = False
         self.wake, self.wake_end = os.pipe()
@@ -91,6 +92,7 @@ def main(rt, kind, number):
     title.set_title("uWSGI %s %d" % (kind, number))
     rt.slot = 0
     rt.helper = helper = Helper(rt, kind, number)
+    worker.take_log(rt.conf["log_pipes"], rt.conf["processes"] + helper.place)
 
     def leave(signum, frame):
         os._exit(worker.ENDED)

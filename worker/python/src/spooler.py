@@ -75,10 +75,11 @@ class Spooler(object):
         """Waits until it is called, which it returns, or the time is over; handles signals meanwhile."""
         deadline = Deadline(seconds)
         called = False
-        while not called and not rt.stopping:
+        while not called and not rt.stopping and not self.enough():
             for fd in self.helper.wait([self.wake] + signals.queues(), deadline.left()):
                 if fd != self.wake:
                     signals.take(fd)
+                    self.done += self.conf["signal_as_task"]
                     continue
                 called = True
                 try:

@@ -106,7 +106,7 @@ def main(rt, slot):
     rt.slot = slot
     runtime.refresh_pid()
     title.set_title("uWSGI worker %d" % slot)
-    take_log(conf["log_pipes"], slot)
+    take_log(conf["log_pipes"], slot - 1)
     if conf["cpu_affinity"]:
         bind(slot, conf["cpu_affinity"])
     stop_read, stop_write = os.pipe()
@@ -239,12 +239,12 @@ def execute(conf):
     os.execv("/bin/sh", ["sh", "-c", "exec " + conf["worker_exec"]])
 
 
-def take_log(pipes, slot):
-    """Gives this worker its own log pipe as standard output and error, so that no line of another gets into its own."""
+def take_log(pipes, place):
+    """Gives this process its own log pipe as standard output and error, so that no line of another gets into its own."""
     if not pipes:
         return
-    os.dup2(pipes[slot - 1], 1)
-    os.dup2(pipes[slot - 1], 2)
+    os.dup2(pipes[place], 1)
+    os.dup2(pipes[place], 2)
     for fd in pipes:
         os.close(fd)
 
