@@ -85,6 +85,7 @@ func TestStatusIsNeverTorn(t *testing.T) {
 // TestWorkersReloadSettlesNothing: who waits for the result of a reload still finds it when a workers reload has ended since.
 func TestWorkersReloadSettlesNothing(t *testing.T) {
 	p := &parent{}
+	p.status = &statusPage{}
 	p.count(actCount{failed: "config", text: "x", ticket: 3})
 	for _, event := range []string{jail.NoteRenewed, jail.NoteNotRenewed} {
 		p.noted(&generation{}, jail.Message{Event: event})
