@@ -62,6 +62,9 @@ func (l *loop) runHooks(phase hook.Phase) error {
 func (l *loop) each(phase hook.Phase, hooks []hook.Hook) error {
 	context := hook.Context{Shell: l.set.Shell, Out: l.res.AppLog, Print: func(text string) { l.log.Info().Msg(text) },
 		Alarm: func(name, text string) { l.pending = append(l.pending, Alert{name, text}) }}
+	if phase != AsUserAtexit { // which runs because everything is to end
+		context.Stop = l.leaving
+	}
 	for _, h := range hooks {
 		l.log.Info().Msg(h.Announcement())
 		if err := hook.Run(h, context); err != nil {

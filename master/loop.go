@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"sync"
 	"syscall"
 	"time"
 
@@ -69,8 +70,9 @@ type loop struct {
 	lostAt  time.Time // when the loss of a signal was told
 	signals chan os.Signal
 	control chan Event
-	pending []Event // made by actions, handled before anything from outside
-	ends    []Event // reaped, not yet handled
+	leaving chan struct{} // closed when the parent wants everything to end
+	pending []Event       // made by actions, handled before anything from outside
+	ends    []Event       // reaped, not yet handled
 	floods  int
 
 	queueWarned bool
@@ -107,7 +109,8 @@ func newLoop(set *Settings, res Resources) (*loop, error) {
 		set:    set, res: res, log: res.Log, board: board, chans: newChannels(), life: life, lifeR: lifeR, stdin: stdin,
 		machine: newMachine(set, os.Getpid()),
 		signals: make(chan os.Signal, 64),
-		control: make(chan Event),
+		control: make(chan Event, 64), // the owner may be in a hook while frames come
+		leaving: make(chan struct{}),
 		knocks:  make(chan Event, 1),
 		clerk:   clerkOf(set),
 	}
@@ -132,7 +135,7 @@ func (l *loop) run() int {
 	signal.Notify(l.signals, unix.SIGCHLD, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGTSTP)
 	// Not ignored: that would be inherited by what we start.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
-	go readControl(l.res.Conn, l.control)
+	go readControl(l.res.Conn, l.control, l.leaving)
 	l.clerk.start()
 	if l.set.Title != "" {
 		l.warn(setTitle(l.set.Title))
@@ -187,15 +190,18 @@ func (l *loop) arm(wake *time.Timer) {
 }
 
 // readControl turns frames from the parent into events; end of file or garbage means that there is no parent any more.
-func readControl(conn *jail.Conn, out chan<- Event) {
+func readControl(conn *jail.Conn, out chan<- Event, leaving chan struct{}) {
+	leave := sync.OnceFunc(func() { close(leaving) }) // hooks run in the owner, which hears of nothing then
 	for {
 		msg, err := conn.Recv()
 		if err != nil {
+			leave()
 			out <- Orphaned{}
 			return
 		}
 		switch msg.Type {
 		case jail.MsgLeave:
+			leave()
 			out <- Leave{Brutal: msg.Brutal}
 		case jail.MsgReloadWorkers:
 			out <- Renew{Chain: msg.Chain, Brutal: msg.Brutal}

@@ -2,8 +2,12 @@ package reload
 
 import (
 	"fmt"
+	"os"
+	"os/signal"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"gowsgi/jail"
 	"gowsgi/jail/hook"
@@ -22,17 +26,40 @@ func (p *parent) runHooks(snap *snapshot, phase hook.Phase, env ...string) error
 	if err != nil {
 		return err
 	}
+	stop, heard := stopAsked(phase != hook.PostJail || snap.cfg.Process.DieOnTerm || os.Getpid() == 1)
+	defer heard()
 	for _, h := range hooks {
 		p.log.Info().Msg(h.Announcement())
 		context := hook.Context{
 			Shell: snap.cfg.Isolation.Shell, Env: append(assignments(snap.cfg.Process.Env), env...), Out: out,
-			Print: func(text string) { p.log.Info().Msg(text) },
+			Print: func(text string) { p.log.Info().Msg(text) }, Stop: stop,
 		}
 		if err := hook.Run(h, context); err != nil {
 			return fmt.Errorf("%s phase: %w", phase, err)
 		}
 	}
 	return nil
+}
+
+// stopAsked listens for the signals that end everything while hooks run in the owner, which gets them too if it listens already. Before there is
+// a jail SIGTERM is one of them whatever it means later.
+func stopAsked(term bool) (stop <-chan struct{}, done func()) {
+	signals, asked, over := make(chan os.Signal, 1), make(chan struct{}), make(chan struct{})
+	signal.Notify(signals, unix.SIGINT, unix.SIGQUIT)
+	if term {
+		signal.Notify(signals, unix.SIGTERM)
+	}
+	go func() {
+		select {
+		case <-signals:
+			close(asked)
+		case <-over:
+		}
+	}()
+	return asked, func() {
+		signal.Stop(signals)
+		close(over)
+	}
 }
 
 // assignments are the variables that the configuration sets; a command of a hook has them too.

@@ -124,13 +124,13 @@ const (
 
 // gen is what the plan knows of a generation.
 type gen struct {
-	id       uint64
-	ready    bool
-	readyAt  time.Time
-	appError string
-	failure  string // text of the step that failed
-	started  time.Time
-	deadline time.Time // leaving: kill then; overlapping: give up then
+	id             uint64
+	entered, ready bool // the jail stands; the workers accept
+	readyAt        time.Time
+	appError       string
+	failure        string // text of the step that failed
+	started        time.Time
+	deadline       time.Time // leaving: kill then; overlapping: give up then
 }
 
 // plan decides. Its zero value with mercy and exitOnReload set is the parent before the first start.
@@ -175,6 +175,8 @@ func (p *plan) handle(ev event, now time.Time) []action {
 		return p.notStarted(ev, now)
 	case evFailed:
 		return p.failed(ev)
+	case evEntered:
+		p.entered(ev.gen)
 	case evReady:
 		return p.ready(ev.gen, now)
 	case evEnded:

@@ -112,23 +112,35 @@ func (p *plan) stop(brutal bool, now time.Time) []action {
 	p.stage = stopping
 	p.brutal = harder
 	acts := []action{actStopping{}}
-	if p.next != nil {
-		acts = append(acts, actKill{p.next.id})
-		p.old = append(p.old, p.next)
-		p.next = nil
+	next := p.next
+	if p.next = nil; next != nil {
+		p.old = append(p.old, next)
 	}
 	all := p.old
 	if p.current != nil {
 		all = append(all[:len(all):len(all)], p.current)
 	}
 	for _, g := range all {
-		if kill {
+		switch {
+		case kill:
 			acts = append(acts, actKill{g.id})
-			continue
+		case g == next, !g.entered && !g.ready: // nothing of it serves; a hook that waits would keep the master from hearing of a wish to leave
+			acts = append(acts, actKill{g.id})
+			g.deadline = now.Add(leaveGrace)
+		default:
+			acts = append(acts, p.leave(g, harder, now)...)
 		}
-		acts = append(acts, p.leave(g, harder, now)...)
 	}
 	return append(acts, p.maybeFinish()...)
+}
+
+// entered: the jail of a generation stands.
+func (p *plan) entered(id uint64) {
+	for _, g := range []*gen{p.current, p.next} {
+		if g != nil && g.id == id {
+			g.entered = true
+		}
+	}
 }
 
 func (p *plan) maybeFinish() []action {

@@ -192,7 +192,11 @@ func lookup(file, name string) (int, error) {
 }
 
 func safeExec(arg string, c Context) error {
-	if err := c.command(arg); err != nil {
+	err := c.command(arg)
+	if errors.Is(err, ErrStopped) {
+		return err
+	}
+	if err != nil {
 		fmt.Fprintf(c.out(), "Hook safeexec:%s: %v\n", arg, err)
 	}
 	return nil
@@ -229,7 +233,7 @@ func writeFifo(arg string, _ Context) error {
 }
 
 // spinFifo waits until the fifo has a reader. Unlike uWSGI's it writes into nothing but a fifo.
-func spinFifo(arg string, _ Context) error {
+func spinFifo(arg string, c Context) error {
 	path, text, _ := strings.Cut(arg, " ")
 	for {
 		fd, err := unix.Open(path, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
@@ -245,7 +249,11 @@ func spinFifo(arg string, _ Context) error {
 		if !errors.Is(err, unix.ENXIO) && !errors.Is(err, unix.ENOENT) {
 			return fmt.Errorf("cannot open %q: %w", path, err)
 		}
-		<-time.After(time.Second)
+		select {
+		case <-c.Stop:
+			return ErrStopped
+		case <-time.After(time.Second):
+		}
 	}
 }
 

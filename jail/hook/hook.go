@@ -8,10 +8,14 @@
 package hook
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Phase is when a hook runs, by uWSGI's name of it.
@@ -104,7 +108,11 @@ type Context struct {
 	Out   *os.File // standard output and error of commands, and print. Nil: the process's standard error
 	Print func(text string)
 	Alarm func(name, text string) // nil: alarms cannot be raised from here
+	Stop  <-chan struct{}         // closed when everything is to end: what waits gives up. Nil: never
 }
+
+// ErrStopped is the cause of a hook that gave up because everything is to end.
+var ErrStopped = errors.New("told to stop")
 
 // ExitError is the wish of an exit hook: the process is to end with the code.
 type ExitError struct {
@@ -149,11 +157,12 @@ func (c Context) command(line string) error {
 		defer null.Close()
 		in = descriptor(null)
 	}
-	attr := &syscall.ProcAttr{Env: append(os.Environ(), c.Env...), Files: []uintptr{in, out, out}}
+	// A process group of its own, so that all of it can be ended.
+	attr := &syscall.ProcAttr{Env: append(os.Environ(), c.Env...), Files: []uintptr{in, out, out}, Sys: &syscall.SysProcAttr{Setpgid: true}}
 	for i, shell := range shells {
 		pid, err := Fork(shell, []string{shell, "-c", line}, attr)
 		if err == nil {
-			return wait(pid)
+			return c.wait(pid)
 		}
 		if i == len(shells)-1 || err != syscall.ENOENT && err != syscall.EACCES {
 			return fmt.Errorf("cannot execute %s: %w", shell, err)
@@ -171,7 +180,36 @@ func descriptor(f *os.File) uintptr {
 	return fd
 }
 
-func wait(pid int) error {
+// killAfter is how long a command that is told to end may take.
+const killAfter = time.Second
+
+// wait waits for a command; when everything is to end its process group is told to, and then killed. The process is reaped only when nobody signals
+// it any more, so that no other one gets its number meanwhile.
+func (c Context) wait(pid int) error {
+	over, watched, stopped := make(chan struct{}), make(chan struct{}), false
+	go func() {
+		defer close(watched)
+		select {
+		case <-over:
+			return
+		case <-c.Stop:
+			stopped = true
+			_ = unix.Kill(-pid, unix.SIGTERM)
+		}
+		late := time.NewTimer(killAfter)
+		defer late.Stop()
+		select {
+		case <-over:
+		case <-late.C:
+			_ = unix.Kill(-pid, unix.SIGKILL)
+		}
+	}()
+	err := ended(pid)
+	close(over)
+	<-watched
+	if err != nil {
+		return err
+	}
 	var status syscall.WaitStatus
 	for {
 		_, err := syscall.Wait4(pid, &status, 0, nil)
@@ -183,11 +221,27 @@ func wait(pid int) error {
 		}
 		break
 	}
-	if status.Signaled() {
+	switch {
+	case stopped:
+		return ErrStopped
+	case status.Signaled():
 		return fmt.Errorf("the command was killed by signal %d", status.Signal())
-	}
-	if code := status.ExitStatus(); code != 0 {
-		return fmt.Errorf("the command exited with code %d", code)
+	case status.ExitStatus() != 0:
+		return fmt.Errorf("the command exited with code %d", status.ExitStatus())
 	}
 	return nil
+}
+
+// ended waits for the end of a process and leaves it to be reaped.
+func ended(pid int) error {
+	for {
+		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("cannot wait for the command: %w", err)
+		}
+		return nil
+	}
 }

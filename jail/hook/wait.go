@@ -33,7 +33,7 @@ func checkWait(arg string) error {
 }
 
 func waitFor(what string, fits func(os.FileMode) bool) func(string, Context) error {
-	return func(arg string, _ Context) error {
+	return func(arg string, c Context) error {
 		path, limit, err := splitWait(arg)
 		if err != nil {
 			return err
@@ -42,26 +42,25 @@ func waitFor(what string, fits func(os.FileMode) bool) func(string, Context) err
 			st, err := os.Stat(path)
 			return err == nil && fits(st.Mode())
 		}
-		if !poll(limit, there) {
-			return fmt.Errorf("%q was not %s within %v", path, what, limit)
-		}
-		return nil
+		return c.poll(limit, there, fmt.Errorf("%q was not %s within %v", path, what, limit))
 	}
 }
 
-// poll asks until the answer is yes or the time is over.
-func poll(limit time.Duration, yes func() bool) bool {
+// poll asks until the answer is yes; when the time is over it gives the error.
+func (c Context) poll(limit time.Duration, yes func() bool, late error) error {
 	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		if yes() {
-			return true
+			return nil
 		}
 		select {
+		case <-c.Stop:
+			return ErrStopped
 		case <-deadline.C:
-			return false
+			return late
 		case <-tick.C:
 		}
 	}
@@ -93,7 +92,7 @@ func checkWaitSocket(arg string) error {
 	return err
 }
 
-func waitForSocket(arg string, _ Context) error {
+func waitForSocket(arg string, c Context) error {
 	text, limit, err := splitWait(arg)
 	if err != nil {
 		return err
@@ -110,14 +109,11 @@ func waitForSocket(arg string, _ Context) error {
 		defer unix.Close(fd)
 		return unix.Connect(fd, sa) == nil
 	}
-	if !poll(limit, accepts) {
-		return fmt.Errorf("nobody accepted at %q within %v", text, limit)
-	}
-	return nil
+	return c.poll(limit, accepts, fmt.Errorf("nobody accepted at %q within %v", text, limit))
 }
 
 // waitForInterface and waitForMountpoint are options of uWSGI's, not actions; as actions they can stand in any phase.
-func waitForInterface(arg string, _ Context) error {
+func waitForInterface(arg string, c Context) error {
 	name, limit, err := splitWait(arg)
 	if err != nil {
 		return err
@@ -131,14 +127,12 @@ func waitForInterface(arg string, _ Context) error {
 		return fmt.Errorf("cannot open a socket: %w", err)
 	}
 	defer unix.Close(fd)
-	if !poll(limit, func() bool { return unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, ifr) == nil }) {
-		return fmt.Errorf("there was no interface %q within %v", name, limit)
-	}
-	return nil
+	there := func() bool { return unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, ifr) == nil }
+	return c.poll(limit, there, fmt.Errorf("there was no interface %q within %v", name, limit))
 }
 
 // waitForMountpoint: a directory is one when it is on another device than the directory above it, as uWSGI tells it too.
-func waitForMountpoint(arg string, _ Context) error {
+func waitForMountpoint(arg string, c Context) error {
 	dir, limit, err := splitWait(arg)
 	if err != nil {
 		return err
@@ -147,8 +141,5 @@ func waitForMountpoint(arg string, _ Context) error {
 		var own, above unix.Stat_t
 		return unix.Stat(dir, &own) == nil && unix.Stat(dir+"/..", &above) == nil && (own.Dev != above.Dev || own.Ino == above.Ino)
 	}
-	if !poll(limit, mounted) {
-		return fmt.Errorf("%q was not a mount point within %v", dir, limit)
-	}
-	return nil
+	return c.poll(limit, mounted, fmt.Errorf("%q was not a mount point within %v", dir, limit))
 }
