@@ -30,9 +30,10 @@ type WaitLimits struct {
 
 // HookLine is one hook as it is written. Whether its action exists is found out by whoever runs it.
 type HookLine struct {
-	Phase string `json:"phase"` // of hookPhases
-	Kind  string `json:"kind"`  // hook, mount, umount or exec: the order within a phase
-	Line  string `json:"line"`  // action:argument
+	Phase string `json:"phase"`          // of hookPhases
+	Kind  string `json:"kind"`           // hook, mount, umount or exec: the order within a phase
+	Line  string `json:"line"`           // action:argument
+	File  string `json:"file,omitempty"` // whose change runs it (TouchPhase)
 	Pos   Pos    `json:"pos"`
 }
 
@@ -52,6 +53,7 @@ var hookPhases = []struct {
 	{"master-start", []string{"hook"}}, {"as-user-atexit", []string{"hook", "exec"}},
 	{"post-fork", []string{"hook"}}, {"accepting", []string{"hook"}}, {"accepting-once", []string{"hook"}},
 	{"accepting1", []string{"hook"}}, {"accepting1-once", []string{"hook"}},
+	{"as-mule", []string{"hook"}},
 }
 
 func (i *Isolation) options() []option {
@@ -71,6 +73,7 @@ func (i *Isolation) options() []option {
 		{"wait-for-socket", "wait in the phase as-user until something listens at this address; repeatable", i.addWait("as-user", "wait_for_socket")},
 		{"wait-for-fs-timeout", "seconds that wait-for-fs waits, 60 when not given", number(&i.WaitLimit.Path, 1, maxSeconds)},
 		{"wait-for-socket-timeout", "seconds that wait-for-socket waits, 60 when not given", number(&i.WaitLimit.Socket, 1, maxSeconds)},
+		{"hook-touch", "FILE ACTION:ARGUMENT runs a hook in the master when the file changes, appears or goes; repeatable", i.addTouchHook},
 		{"file-write", "write a line to this file in the phase in-jail, after its hooks: FILE=TEXT; repeatable", i.addFileWrite},
 		{"seccomp", "off = no list of refused system calls, default = the built-in one, or the file of a list that changes it", i.setSeccomp},
 	}
@@ -114,6 +117,19 @@ func (i *Isolation) addHook(phase, kind string) setter {
 		i.Hooks = append(i.Hooks, HookLine{Phase: phase, Kind: kind, Line: line, Pos: v.Pos})
 		return nil
 	}
+}
+
+// TouchPhase is that of hooks that run when their file changes.
+const TouchPhase = "touch"
+
+func (i *Isolation) addTouchHook(v *value) error {
+	file, line, _ := strings.Cut(strings.TrimSpace(v.Value), " ")
+	if line = strings.TrimSpace(line); line == "" {
+		return bad("a file and a hook are expected", "write hook-touch = /etc/app.conf exec:/usr/bin/rebuild")
+	}
+	v.warnUnresolved()
+	i.Hooks = append(i.Hooks, HookLine{Phase: TouchPhase, Kind: "hook", Line: line, File: file, Pos: v.Pos})
+	return nil
 }
 
 func (i *Isolation) addFileWrite(v *value) error {

@@ -116,6 +116,8 @@ func (l *loop) doUnit(act Action) {
 		if err := unix.Kill(pid, act.Signal); err != nil && !errors.Is(err, unix.ESRCH) {
 			l.warn(fmt.Errorf("cannot signal pid %d: %w", act.PID, err))
 		}
+	case RunTouchHook:
+		go l.touchHook(act.N)
 	case AskGroup:
 		l.pending = append(l.pending, GroupLeft{act.Job, act.PID, unix.Kill(-act.PID, 0) == nil})
 	case FileTask:

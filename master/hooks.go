@@ -73,3 +73,20 @@ func (l *loop) each(phase hook.Phase, hooks []hook.Hook) error {
 	}
 	return nil
 }
+
+// touchHook runs a hook of hook-touch beside the owner, as the app's user. It has no command (those are the crew's), so that it needs no child, and
+// it may wait; a stop ends that.
+func (l *loop) touchHook(n int) {
+	h := *l.set.TouchExec[n].Hook
+	context := hook.Context{Out: l.res.AppLog, Stop: l.leaving,
+		Print: func(text string) { l.control <- TouchHookSaid{text} },
+		Alarm: func(name, text string) { l.control <- Alert{name, text} }}
+	run := func() error { return hook.Run(h, context) }
+	var err error
+	if l.res.App != nil {
+		err = l.res.App.Do(run)
+	} else {
+		err = run()
+	}
+	l.control <- TouchHookDone{n, err}
+}

@@ -150,7 +150,7 @@ func happenings() []happening {
 		plainly("Launched", Launched{}), plainly("LaunchFailed", LaunchFailed{}), plainly("Alert", Alert{}), plainly("Cleared", Cleared{}),
 		plainly("PIDFile", PIDFile{PID: 12}), plainly("Touched", Touched{}), plainly("HelperSampled", HelperSampled{}),
 		plainly("HelpersTouched", HelpersTouched{}), plainly("Raised", Raised{}), plainly("changed", changed{}),
-		plainly("TouchedExec", TouchedExec{}), plainly("GroupLeft", GroupLeft{}))
+		plainly("TouchedExec", TouchedExec{}), plainly("TouchHookSaid", TouchHookSaid{}), plainly("TouchHookDone", TouchHookDone{}), plainly("GroupLeft", GroupLeft{}))
 }
 
 var zygoteNobody = zygote{number: 99, pid: 99}

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"gowsgi/jail/hook"
 	"gowsgi/worker"
 )
 
@@ -60,11 +61,28 @@ func newTouched(set *Settings) []touched {
 	return list
 }
 
-// TouchExec is a command that runs when a file changes.
+// TouchExec is a command or a hook that runs when a file changes.
 type TouchExec struct {
-	Path    string `json:"path"`
-	Command string `json:"command"`
+	Path    string     `json:"path"`
+	Command string     `json:"command,omitempty"`
+	Hook    *hook.Hook `json:"hook,omitempty"` // in place of a command
 }
+
+// RunTouchHook is an action: run the hook, not in the owner, which answers with TouchHookDone.
+type RunTouchHook struct{ N int }
+
+// TouchHookDone is an event: a hook has come to its end.
+type TouchHookDone struct {
+	N   int
+	Err error
+}
+
+// TouchHookSaid is an event: what a hook prints.
+type TouchHookSaid struct{ Text string }
+
+func (RunTouchHook) action() {}
+func (TouchHookSaid) event() {}
+func (TouchHookDone) event() {}
 
 // TouchedExec is an event: the file of a touch-exec changed.
 type TouchedExec struct{ N int }
@@ -80,6 +98,7 @@ const (
 type touchExecs struct {
 	list    []TouchExec
 	runs    map[int]*execRun // by number
+	hooks   map[int]bool     // of the list, those that run
 	started int
 	leaving bool
 }
@@ -91,13 +110,23 @@ type execRun struct {
 }
 
 func newTouchExecs(list []TouchExec) *touchExecs {
-	return &touchExecs{list: list, runs: map[int]*execRun{}}
+	return &touchExecs{list: list, runs: map[int]*execRun{}, hooks: map[int]bool{}}
 }
 
 func (u *touchExecs) handle(ev Event, now time.Time) []Action {
 	switch ev := ev.(type) {
 	case TouchedExec:
+		if u.list[ev.N].Hook != nil {
+			return u.runHook(ev.N)
+		}
 		return u.run(ev.N)
+	case TouchHookSaid:
+		return []Action{Log{Info, ev.Text}}
+	case TouchHookDone:
+		delete(u.hooks, ev.N)
+		if ev.Err != nil {
+			return []Action{Log{Error, ev.Err.Error()}}
+		}
 	case Launched:
 		if r := u.of(ev.Job); r != nil {
 			if r.pid = ev.PID; u.leaving {
@@ -130,6 +159,19 @@ func (u *touchExecs) of(job Job) *execRun {
 		return nil
 	}
 	return u.runs[job.N]
+}
+
+// runHook runs a hook once at a time: one that waits would only wait twice.
+func (u *touchExecs) runHook(n int) []Action {
+	h := u.list[n].Hook
+	switch {
+	case u.leaving:
+		return nil
+	case u.hooks[n]:
+		return []Action{Log{Warn, fmt.Sprintf("Hook %q is not run: it runs already", h.Shown())}}
+	}
+	u.hooks[n] = true
+	return []Action{Log{Info, h.Announcement()}, RunTouchHook{n}}
 }
 
 func (u *touchExecs) run(cmd int) []Action {

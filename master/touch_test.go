@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"gowsgi/jail/hook"
 )
 
 // TestTouchExec: a command runs at each touch, is told to end when the workers are gone, and is never waited for without end.
@@ -33,7 +35,7 @@ func TestTouchExec(t *testing.T) {
 		"started meanwhile":    {[]step{{ev: TouchedExec{0}, want: "launch 1 one"}, {ev: Leaving{}}, {ev: Launched{job(1), 80}, want: "TERM group 80"}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := newTouchExecs([]TouchExec{{"/a", "one"}, {"/b", "two"}})
+			u := newTouchExecs([]TouchExec{{Path: "/a", Command: "one"}, {Path: "/b", Command: "two"}})
 			runUnit(t, u, time.Unix(1000, 0), tt.steps)
 			if u.gone() != tt.gone {
 				t.Errorf("gone is %v", u.gone())
@@ -62,5 +64,35 @@ func TestClerkTouch(t *testing.T) {
 		case <-time.After(10 * time.Second):
 			t.Fatalf("no %#v", want)
 		}
+	}
+}
+
+// TestTouchHook: a hook runs at a touch, once at a time, and none is begun when the stack leaves.
+func TestTouchHook(t *testing.T) {
+	u := newTouchExecs([]TouchExec{{Path: "/a", Hook: &hook.Hook{Phase: "touch", Action: "unlink", Arg: "/b"}}})
+	count := func(ev Event) (runs, lines int) {
+		for _, a := range u.handle(ev, time.Unix(1000, 0)) {
+			switch a.(type) {
+			case RunTouchHook:
+				runs++
+			case Log:
+				lines++
+			}
+		}
+		return runs, lines
+	}
+	for i, step := range []struct {
+		ev          Event
+		runs, lines int
+	}{
+		{TouchedExec{0}, 1, 1}, {TouchedExec{0}, 0, 1}, {TouchHookSaid{"x"}, 0, 1}, {TouchHookDone{0, errors.New("no")}, 0, 1}, {TouchedExec{0}, 1, 1},
+		{TouchHookDone{0, nil}, 0, 0}, {Leaving{}, 0, 0}, {TouchedExec{0}, 0, 0},
+	} {
+		if runs, lines := count(step.ev); runs != step.runs || lines != step.lines {
+			t.Errorf("step %d, %T: %d runs, %d lines", i, step.ev, runs, lines)
+		}
+	}
+	if !u.gone() {
+		t.Error("something is left")
 	}
 }

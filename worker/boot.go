@@ -82,7 +82,7 @@ type RequestLog struct {
 	Big      int64  `json:"big"`  // bytes, 0 = never
 }
 
-// Hook is one hook that a worker runs itself; the phases are post-fork, accepting, accepting-once, accepting1 and accepting1-once.
+// Hook is one hook that a worker or mule runs itself; the phases are post-fork, accepting, accepting-once, accepting1, accepting1-once and as-mule.
 type Hook struct {
 	Phase  string `json:"phase"`
 	Action string `json:"action"`

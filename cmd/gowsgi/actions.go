@@ -81,6 +81,9 @@ func checkBeyond(cfg *config.Config) error {
 	if _, err := workerHooks(&cfg.Isolation); err != nil {
 		return err
 	}
+	if _, err := touchExecs(cfg); err != nil {
+		return err
+	}
 	return nil
 }
 

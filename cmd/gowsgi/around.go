@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -54,11 +56,31 @@ func alarms(a *config.Alarms) master.Alarms {
 	return set
 }
 
-// touchExecs makes the master's list of commands that run when a file changes.
-func touchExecs(cfg *config.Config) []master.TouchExec {
+// notOnTouch are the actions that would change the master for whatever it does later.
+var notOnTouch = []string{"cd", "chdir", "putenv", "exit"}
+
+// touchExecs makes the master's list of commands and hooks that run when a file changes.
+func touchExecs(cfg *config.Config) ([]master.TouchExec, error) {
 	var list []master.TouchExec
 	for _, t := range cfg.TouchExec {
 		list = append(list, master.TouchExec{Path: seenInside(cfg, t.Path), Command: t.Command})
 	}
-	return list
+	lines := cfg.Isolation.PhaseHooks(config.TouchPhase)
+	hooks, err := reload.ParseHooks(&cfg.Isolation, config.TouchPhase)
+	if err != nil {
+		return nil, err
+	}
+	for i, h := range hooks {
+		if slices.Contains(notOnTouch, h.Action) {
+			return nil, fmt.Errorf("%v: cannot run hook %q at a touch: it would change the master for all that follows", lines[i].Pos, h.Shown())
+		}
+		one := master.TouchExec{Path: seenInside(cfg, lines[i].File)}
+		if h.Action == "exec" || h.Action == "safeexec" {
+			one.Command = h.Arg
+		} else {
+			one.Hook = &h
+		}
+		list = append(list, one)
+	}
+	return list, nil
 }

@@ -54,6 +54,10 @@ func payload(terminal bool) func(*config.Config, reload.Boot) (any, error) {
 			return nil, err
 		}
 		jobs, cronMercy := crons(cfg)
+		touches, err := touchExecs(cfg)
+		if err != nil {
+			return nil, err
+		}
 		return master.Settings{
 			Conf: conf, Interpreter: cfg.Python.Interpreter, Home: cfg.Python.Home,
 			Env:   environment(os.Environ(), cfg.Process.Env),
@@ -66,7 +70,7 @@ func payload(terminal bool) func(*config.Config, reload.Boot) (any, error) {
 			Sleep: master.Sleep{Cheap: cfg.Cheaper.Cheap, Idle: time.Duration(cfg.Cheaper.IdleSeconds) * time.Second, DieOnIdle: cfg.Cheaper.DieOnIdle,
 				DieOnNoWorkers: cfg.Cheaper.DieOnNoWorker},
 			Resources: resources(&cfg.Confine),
-			Around:    master.Around{Daemons: daemons(&cfg.Daemons), Crons: jobs, CronMercy: cronMercy, Alarms: alarms(&cfg.Alarms), TouchExec: touchExecs(cfg)},
+			Around:    master.Around{Daemons: daemons(&cfg.Daemons), Crons: jobs, CronMercy: cronMercy, Alarms: alarms(&cfg.Alarms), TouchExec: touches},
 		}, nil
 	}
 }
@@ -118,7 +122,7 @@ func masterHooks(iso *config.Isolation, stayRoot, afterApp bool) ([]hook.Hook, e
 }
 
 // workerPhases are the phases of hooks that run in a worker, in its Python.
-var workerPhases = []hook.Phase{"post-fork", "accepting", "accepting-once", "accepting1", "accepting1-once"}
+var workerPhases = []hook.Phase{"post-fork", "accepting", "accepting-once", "accepting1", "accepting1-once", "as-mule"}
 
 func workerHooks(iso *config.Isolation) ([]worker.Hook, error) {
 	var list []worker.Hook

@@ -109,7 +109,10 @@ def main(rt, kind, number):
     status = worker.GRACEFUL
     try:
         worker.post_fork()
-        status = run(rt, helper)
+        if kind == "mule" and not worker.hooked(lambda hooks: hooks.run("as-mule"), kind):
+            status = worker.FAILED_HOOK
+        else:
+            status = run(rt, helper)
     except SystemExit as err:
         status = exit_code(err)
     except BaseException:

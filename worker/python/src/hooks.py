@@ -1,4 +1,4 @@
-"""Hooks of the phases that are a worker's own: post-fork and accepting*."""
+"""Hooks of the phases that are a worker's or a mule's own: post-fork, accepting* and as-mule."""
 
 import os
 

@@ -249,7 +249,7 @@ def take_log(pipes, place):
         os.close(fd)
 
 
-def hooked(run):
+def hooked(run, what="worker"):
     """Runs hooks of the configuration; false when one failed."""
     if not runtime.current.conf["hooks"]:
         return True
@@ -258,7 +258,7 @@ def hooked(run):
     try:
         run(hooks)
     except hooks.HookFailed as err:
-        log("FATAL hook failed, destroying worker: %s" % err)
+        log("FATAL hook failed, destroying %s: %s" % (what, err))
         return False
     return True
 
