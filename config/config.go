@@ -68,7 +68,7 @@ type Action struct {
 	Name    string     `json:"name,omitempty"`    // ActionExplain: option, ActionCompletion: shell, ActionPing: address
 	Names   []string   `json:"names,omitempty"`   // ActionGet: keys, ActionList: options
 	Pidfile string     `json:"pidfile,omitempty"` // ActionSignal
-	Signal  string     `json:"signal,omitempty"`  // ActionSignal: HUP, INT or TSTP
+	Signal  string     `json:"signal,omitempty"`  // ActionSignal: HUP, INT, TSTP or USR2
 	Code    int        `json:"code,omitempty"`    // ActionExit
 }
 

@@ -102,6 +102,7 @@ func TestActions(t *testing.T) {
 		{"--version", Action{Kind: ActionVersion}},
 		{"--reload /run/x.pid", Action{Kind: ActionSignal, Pidfile: "/run/x.pid", Signal: "HUP"}},
 		{"--stop /run/x.pid", Action{Kind: ActionSignal, Pidfile: "/run/x.pid", Signal: "INT"}},
+		{"--upgrade /run/x.pid", Action{Kind: ActionSignal, Pidfile: "/run/x.pid", Signal: "USR2"}},
 		{"--pause /run/x.pid", Action{Kind: ActionSignal, Pidfile: "/run/x.pid", Signal: "TSTP"}},
 		{"--resume /run/x.pid", Action{Kind: ActionSignal, Pidfile: "/run/x.pid", Signal: "TSTP"}},
 		{"--check-config --socket :0", Action{Kind: ActionCheckConfig}},

@@ -50,6 +50,7 @@ var languageHelp = [][2]string{
 	{"iprint", "print the value at the start"},
 	{"exit", "exit while reading, with this code (default 1)"},
 	{"reload", "ask the parent whose pid is in this file for a reload, wait for its result, and exit: 0 when the new stack serves"},
+	{"upgrade", "have the parent whose pid is in this file replace itself by the binary that is installed now, wait for the result, and exit: 0 when all is new"},
 	{"stop", "stop the parent whose pid is in this file, wait until it is gone, and exit"},
 	{"ping", "ask the server of the uwsgi protocol at this address whether it answers, and exit: 0 when it does"},
 	{"pause", "send SIGTSTP to the pid in this file and exit"},
@@ -149,6 +150,7 @@ var actions = map[string]func(*loader, Entry){
 	"reload":       asked(signalAction("HUP")),
 	"stop":         asked(signalAction("INT")),
 	"pause":        asked(signalAction("TSTP")),
+	"upgrade":      asked(signalAction("USR2")),
 	"ping":         asked(pingAction),
 }
 

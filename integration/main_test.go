@@ -20,7 +20,9 @@ func TestMain(m *testing.M) {
 		fmt.Fprintf(os.Stderr, "cannot find the binary under test (make build): %v\n", err)
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	removeBinaries()
+	os.Exit(code)
 }
 
 // facts is what the probe app says about its surroundings.

@@ -108,6 +108,48 @@ func Reload(pid int) (known bool, err error) {
 	return true, t.settled(page, before.Asked+1)
 }
 
+// Upgrade asks a parent to replace its own image by the binary that is on disk now, and waits until that one has reloaded the stack.
+func Upgrade(pid int) error {
+	t, err := openTarget(pid)
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	page, err := openStatus(pid)
+	if err != nil {
+		return fmt.Errorf("cannot upgrade pid %d: %w", pid, err)
+	}
+	defer page.Close()
+	before, err := readStatus(page)
+	if err != nil {
+		return err
+	}
+	if before.Upgrades == nil { // the signal would do something else there
+		return fmt.Errorf("cannot upgrade pid %d: its version %s cannot do that (stop and start it)", pid, printable(before.Version))
+	}
+	if err := t.signal(unix.SIGUSR2); err != nil {
+		return err
+	}
+	number := before.Upgrades.Asked + 1
+	for {
+		gone, err := t.ended(glance)
+		if err != nil {
+			return err
+		}
+		st, err := readStatus(page)
+		switch u := st.Upgrades; {
+		case err != nil:
+			return err
+		case u != nil && u.Settled >= number && u.Failed == "":
+			return nil
+		case u != nil && u.Settled >= number:
+			return fmt.Errorf("cannot upgrade (%s): %s", u.Failed, printable(u.Cause))
+		case gone:
+			return fmt.Errorf("cannot upgrade: pid %d has ended", t.pid)
+		}
+	}
+}
+
 // settled waits for the result of the reload with this number, or of a later one: it too read everything after we asked.
 func (t target) settled(page *os.File, number uint64) error {
 	var since time.Time

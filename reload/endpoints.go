@@ -82,6 +82,7 @@ func (p *parent) show() {
 	p.warn(p.status.write(Status{
 		Version: p.setup.Version, Stage: p.plan.stage.String(), Asked: p.plan.asked, Settled: p.status.settled.ticket, Failed: p.status.settled.failed,
 		Cause: p.status.settled.text, Leaving: p.plan.leaving, Old: len(p.plan.old), Paused: p.plan.paused,
+		Upgrades: &UpgradeStatus{p.plan.upgrade.asked, p.status.upgraded.ticket, p.status.upgraded.failed, p.status.upgraded.text},
 	}))
 }
 
@@ -187,7 +188,11 @@ func (p *parent) openSetns(cfg *config.Config) error {
 	if !isUnixPath(addr) {
 		return fmt.Errorf("cannot give namespaces on %s: it must be the path of a unix socket, whose peer the kernel names", addr)
 	}
-	l, err := bind(addr, &socketEnv{dir: p.who.dir, chmod: "600", uid: -1, gid: -1, backlog: 16, mask: -1})
+	env := &socketEnv{dir: p.who.dir, chmod: "600", uid: -1, gid: -1, backlog: 16, mask: -1}
+	l, err := p.handedEndpoint(socketKey(addr, env))
+	if err == nil && l == nil {
+		l, err = bind(addr, env)
+	}
 	if err != nil {
 		return err
 	}
@@ -215,12 +220,15 @@ func (p *parent) endpoint(addr string, cfg *config.Config) (net.Listener, string
 	if spec.Root.Kind == jail.RootDir {
 		dir = path.Join("/", spec.Chdir)
 	}
-	env, err := envOf(cfg, &spec, dir)
-	if err != nil {
-		return nil, "", err
+	l, err := p.handedEndpoint(socketKey(addr, &socketEnv{root: rootOf(&spec), dir: dir}))
+	if err == nil && l == nil {
+		var env *socketEnv
+		if env, err = envOf(cfg, &spec, dir); err != nil {
+			return nil, "", err
+		}
+		env.tuning = tuning{} // whoever asks for stats sends nothing, and these options are the app's sockets'
+		l, err = bind(addr, env)
 	}
-	env.tuning = tuning{} // whoever asks for stats sends nothing, and these options are the app's sockets'
-	l, err := bind(addr, env)
 	if err != nil {
 		return nil, "", err
 	}
@@ -272,9 +280,12 @@ func (f *pidfile) remove() (bool, error) {
 	return true, nil
 }
 
-func (l *listener) fd() int {
+func (l *listener) fd() int { return fileNumber(l.file) }
+
+// fileNumber is the file's descriptor. (*os.File).Fd would make the open file description blocking, which others share.
+func fileNumber(f *os.File) int {
 	fd := -1
-	if raw, err := l.file.SyscallConn(); err == nil {
+	if raw, err := f.SyscallConn(); err == nil {
 		_ = raw.Control(func(n uintptr) { fd = int(n) })
 	}
 	return fd

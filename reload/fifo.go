@@ -29,9 +29,10 @@ const (
 	writePidfiles
 	reopenLogs
 	rotateLogs
+	upgradeBinary
 )
 
-// letters is the alphabet of the master fifo, with uWSGI's meanings. The digits choose among several fifos; see switchTo.
+// letters is the alphabet of the master fifo, with uWSGI's meanings, and u, which uWSGI does not have. The digits choose among several fifos; see switchTo.
 var letters = map[byte]letter{
 	'r': {action: verdict.ReloadAll},
 	'R': {action: verdict.BrutalReload},
@@ -45,6 +46,7 @@ var letters = map[byte]letter{
 	'P': {own: writePidfiles},
 	'l': {own: reopenLogs},
 	'L': {own: rotateLogs},
+	'u': {own: upgradeBinary},
 	'+': {frame: jail.Message{Type: jail.MsgScale, Delta: 1}},
 	'-': {frame: jail.Message{Type: jail.MsgScale, Delta: -1}},
 	'C': {frame: jail.Message{Type: jail.MsgScale, Cheap: true}},
@@ -140,7 +142,8 @@ func (f *fifo) make(env *socketEnv) error {
 
 func (f *fifo) own(env *socketEnv) error {
 	var st unix.Stat_t
-	if err := unix.Fstat(int(f.file.Fd()), &st); err != nil {
+	fd := fileNumber(f.file)
+	if err := unix.Fstat(fd, &st); err != nil {
 		return err
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFIFO {
@@ -149,7 +152,7 @@ func (f *fifo) own(env *socketEnv) error {
 	if env.uid < 0 && env.gid < 0 {
 		return nil
 	}
-	return unix.Fchown(int(f.file.Fd()), env.uid, env.gid)
+	return unix.Fchown(fd, env.uid, env.gid)
 }
 
 // read hands on one byte after the other until the fifo is closed.
@@ -217,6 +220,8 @@ func (p *parent) fifoSaid(in fifoByte) {
 		p.setup.Logs.Reopen()
 	case l.own == rotateLogs:
 		p.setup.Logs.Rotate()
+	case l.own == upgradeBinary:
+		p.feed(evUpgrade{})
 	case l.frame.Type != "":
 		if g := p.plan.current; g != nil && p.gens[g.id] != nil {
 			p.gens[g.id].send(l.frame, p.log)

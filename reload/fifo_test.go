@@ -21,8 +21,9 @@ func TestLetters(t *testing.T) {
 			t.Errorf("letter %q: done %v, never %q", b, done, neverLetters[b])
 		}
 	}
-	if n := len(letters) + len(neverLetters); n != len(uwsgi) {
-		t.Errorf("%d letters are known, uWSGI has %d", n, len(uwsgi))
+	const own = "u"
+	if n := len(letters) + len(neverLetters); n != len(uwsgi)+len(own) || letters['u'].own != upgradeBinary {
+		t.Errorf("%d letters are known, uWSGI has %d and we %q", n, len(uwsgi), own)
 	}
 	for b, want := range map[byte]verdict.Action{'r': verdict.ReloadAll, 'R': verdict.BrutalReload, 'q': verdict.Stop, 'Q': verdict.BrutalStop} {
 		if letters[b].action != want {

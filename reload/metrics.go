@@ -49,7 +49,7 @@ func (p *parent) keepMetrics() {
 		return
 	}
 	p.metrics.running = true
-	if s.MetricsDirRestore && s.MetricsDir != "" {
+	if s.MetricsDirRestore && s.MetricsDir != "" && !p.upgrading.adopting {
 		p.restoreMetrics(k, s)
 	}
 	go p.collect()

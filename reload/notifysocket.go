@@ -42,8 +42,12 @@ func (p *parent) openNotifySocket() error {
 	}
 	p.notices = s
 	p.log.Info().Msgf("notification socket enabled on %s", name)
-	go s.read(func(line string) { p.log.Info().Msg("[notify-socket] " + line) })
+	p.readNotices()
 	return nil
+}
+
+func (p *parent) readNotices() {
+	go p.notices.read(func(line string) { p.log.Info().Msg("[notify-socket] " + line) })
 }
 
 func (s *notifySocket) bind(env *socketEnv) error {

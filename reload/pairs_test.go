@@ -38,6 +38,7 @@ func situations() []situation {
 		{"serving-paused", hold(ev(evAsked{verdict.Pause}))},
 		{"serving-loading", hold(hup)},
 		{"serving-delayed", hold(stop)},
+		{"serving-probing", hold(ev(evUpgrade{}))},
 		{"serving-beside-old", hold(hup, overlap, ev(evReady{2}))},
 		{"draining", hold(hup, loaded)},
 		{"draining-asked", hold(hup, loaded, hup)},
@@ -102,6 +103,12 @@ func happenings(t *testing.T) (all []happening) {
 		add("evEnded 22", func(id uint64) event { return evEnded{id, exit22} })
 		add("evEnded killed", func(id uint64) event { return evEnded{id, sigkill} })
 	}
+	plainly("evUpgrade", evUpgrade{})
+	plainly("evProbed", evProbed{})
+	plainly("evProbed not", evProbed{errors.New("x")})
+	plainly("evNotReplaced", evNotReplaced{err: errors.New("x")})
+	plainly("evAdopted", evAdopted{})
+	plainly("evAdopted not", evAdopted{errors.New("x")})
 	plainly("evWoke", evWoke{})
 	plainly("evWoke late", evWoke{})
 	return all
@@ -129,7 +136,7 @@ func stands(p *plan) string {
 		return fmt.Sprint(g.id)
 	}
 	words := []string{p.stage.String(), who(p.current)}
-	for what, on := range map[string]bool{"+" + who(p.next): p.next != nil, "asked": p.again, "paused": p.paused, "delayed": !p.stopAt.IsZero() && p.stage != stopping && p.stage != finished} {
+	for what, on := range map[string]bool{"+" + who(p.next): p.next != nil, "asked": p.again, "paused": p.paused, "upgrade": p.upgrade.phase != noUpgrade, "upgrade-asked": p.upgrade.wanted, "delayed": !p.stopAt.IsZero() && p.stage != stopping && p.stage != finished} {
 		if on {
 			words = append(words, what)
 		}

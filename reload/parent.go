@@ -26,6 +26,10 @@ type Setup struct {
 	Logs    *logs.Hub // takes what the jail writes
 	Serving func()    // the first generation is ready
 	Version string
+
+	Activated []int         // sockets of a service manager, by number
+	Binary    func() string // the path of the binary that an upgrade executes
+	Handed    *Handed       // of an earlier image of this process, nil: this is the first
 }
 
 // Boot is what the payload of a generation depends on beside the configuration.
@@ -62,6 +66,7 @@ type parent struct {
 	shared    shared
 	pushing   pushing
 	metrics   collecting
+	upgrading upgrading
 	held
 	outlook
 	code int
@@ -103,17 +108,25 @@ func Run(setup Setup) int {
 		frames: make(chan frame, 16), logHits: make(chan logHit, logHits),
 		fsChanges: make(chan fsChanged),
 		held:      held{fifos: fifos{said: make(chan fifoByte)}, looking: looking{done: make(chan looked, 1)}},
+		upgrading: newUpgrading(os.Getenv),
 		outlook:   outlook{health: health{calls: make(chan func())}, notify: newNotifier(os.Getenv)},
 	}
 	p.plan.mercy = p.mercy
 	p.plan.exitOnReload = func() bool { return p.newest.cfg.Process.ExitOnReload }
 	p.plan.stopDelay = func() time.Duration { return time.Duration(p.newest.cfg.Reload.StopDelay) * time.Second }
 	forgetService()
-	defer p.cleanUp()
-	if err := p.prepare(); err != nil {
+	begin := func() {}
+	if setup.Handed == nil {
+		defer p.cleanUp()
+		err = p.prepare()
+	} else if begin, err = p.adopt(setup.Handed); err == nil {
+		defer p.cleanUp()
+	}
+	if err != nil {
 		p.log.Error().Msg(err.Error())
 		return verdict.Init
 	}
+	begin()
 	return p.loop()
 }
 
@@ -170,16 +183,16 @@ func (p *parent) loop() int {
 	children := make(chan os.Signal, 1)
 	signal.Notify(children, unix.SIGCHLD)
 	defer signal.Stop(children)
-	signals := make(chan os.Signal, 64)
-	signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGTSTP)
+	signals := p.upgrading.signals
+	signal.Notify(signals, heard...)
 	// The default action of these would end the process, and an ignored one would be inherited by the app.
-	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM)
+	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE, unix.SIGUSR1, unix.SIGALRM)
 	defer signal.Stop(signals)
 	wake := time.NewTimer(time.Hour)
 	defer wake.Stop()
 	look := time.NewTicker(touchEvery)
 	defer look.Stop()
-	p.feed(evBoot{})
+	p.first()
 	for !p.done {
 		p.arm(wake)
 		select {
@@ -189,6 +202,8 @@ func (p *parent) loop() int {
 			p.signalled(sig.(syscall.Signal))
 		case f := <-p.frames:
 			p.received(f)
+		case err := <-p.upgrading.answers:
+			p.feed(evProbed{err})
 		case h := <-p.logHits:
 			p.logHit(h)
 		case l := <-p.looking.done:
@@ -228,6 +243,10 @@ func (p *parent) reap() {
 }
 
 func (p *parent) signalled(sig syscall.Signal) {
+	if sig == unix.SIGUSR2 {
+		p.feed(evUpgrade{})
+		return
+	}
 	die := p.newest.cfg.Process.DieOnTerm
 	a := verdict.OfSignal(sig, die, os.Getpid() == 1)
 	if a == verdict.Stop || a == verdict.BrutalStop {
@@ -303,6 +322,8 @@ func (p *parent) do(act action) {
 		} else {
 			p.log.Info().Msg(act.text)
 		}
+	case actProbe, actReplace, actUpgraded:
+		p.doUpgrade(act)
 	case actExit:
 		p.code, p.done = act.code, true
 	}

@@ -155,9 +155,10 @@ type plan struct {
 	code         int
 	pauses       int
 	resumeAt     time.Time
+	upgrade      upgrade
 }
 
-func (p *plan) handle(ev event, now time.Time) []action {
+func (p *plan) decide(ev event, now time.Time) []action {
 	if p.stage == finished {
 		return nil
 	}
@@ -184,7 +185,7 @@ func (p *plan) handle(ev event, now time.Time) []action {
 	case evWoke:
 		return p.woke(now)
 	}
-	return nil
+	return p.upgradeEvent(ev)
 }
 
 func (p *plan) start(now time.Time) []action {
@@ -221,19 +222,6 @@ func (p *plan) renew(a verdict.Action) []action {
 	return acts
 }
 
-// togglePause is a switch, as in uWSGI. A stack that is built later, by a reload or after a crash, takes connections.
-func (p *plan) togglePause() []action {
-	if p.current == nil || p.stage == draining || p.stage == stopping {
-		return []action{actLog{bad: true, text: fmt.Sprintf("cannot pause: no stack serves (%v)", p.stage)}}
-	}
-	p.paused = !p.paused
-	text := "*** workers take connections again ***"
-	if p.paused {
-		text = "*** PAUSE (press start to resume, if you do not have a joypad send SIGTSTP) ***"
-	}
-	return []action{actLog{text: text}, actPause{p.current.id, p.paused}}
-}
-
 // reload asked for: while a stack is being built or torn down it is remembered, so that what changed since is picked up
 // and reloads that come faster than the app starts cannot keep it from ever starting. An app that hangs while it is
 // imported must not make the reload wait for ever: see woke.
@@ -243,6 +231,11 @@ func (p *plan) reload(brutal bool, now time.Time) []action {
 	}
 	p.asked++
 	switch p.stage {
+	case serving:
+		if p.upgrade.phase == probing || p.upgrade.phase == replacing {
+			p.again = true
+			return []action{actLog{text: "Reload asked for during an upgrade: it follows"}}
+		}
 	case starting:
 		if p.current == nil || now.Sub(p.current.started) < startPatience {
 			p.again = true

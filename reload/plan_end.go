@@ -91,6 +91,19 @@ func (p *plan) pause(g *gen, now time.Time) time.Duration {
 	return min(d, maxPause)
 }
 
+// togglePause is a switch, as in uWSGI. A stack that is built later, by a reload or after a crash, takes connections.
+func (p *plan) togglePause() []action {
+	if p.current == nil || p.stage == draining || p.stage == stopping {
+		return []action{actLog{bad: true, text: fmt.Sprintf("cannot pause: no stack serves (%v)", p.stage)}}
+	}
+	p.paused = !p.paused
+	text := "*** workers take connections again ***"
+	if p.paused {
+		text = "*** PAUSE (press start to resume, if you do not have a joypad send SIGTSTP) ***"
+	}
+	return []action{actLog{text: text}, actPause{p.current.id, p.paused}}
+}
+
 // stopSoon: a graceful stop may have to wait until no more requests are sent our way; asked again it does not wait.
 func (p *plan) stopSoon(brutal bool, now time.Time) []action {
 	if brutal || p.stopDelay == nil || !p.stopAt.IsZero() || p.stage == stopping || p.current == nil {

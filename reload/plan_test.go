@@ -38,6 +38,12 @@ func words(acts []action) string {
 			out = append(out, "count "+orOK(a.failed))
 		case actServing:
 			out = append(out, "serving")
+		case actProbe:
+			out = append(out, "probe")
+		case actReplace:
+			out = append(out, "replace")
+		case actUpgraded:
+			out = append(out, "upgraded "+orOK(a.failed))
 		case actExit:
 			out = append(out, fmt.Sprintf("exit %d", a.code))
 		}

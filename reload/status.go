@@ -25,20 +25,32 @@ type Status struct {
 	Leaving string `json:"leaving,omitempty"` // why the whole ends
 	Paused  bool   `json:"paused,omitempty"`
 	Old     int    `json:"old,omitempty"` // stacks that were told to leave and have not ended
+
+	Upgrades *UpgradeStatus `json:"upgrades,omitempty"` // nil: a parent that knows none
+}
+
+// UpgradeStatus is what became of upgrades of the parent's binary, in the words of Status.
+type UpgradeStatus struct {
+	Asked   uint64 `json:"asked"`
+	Settled uint64 `json:"settled"`
+	Failed  string `json:"failed,omitempty"`
+	Cause   string `json:"cause,omitempty"`
 }
 
 const (
 	statusName = "gowsgi-status"
 	statusSize = 4096
 	maxCause   = 1500 // bytes of a cause that are shown
+	maxReason  = 400  // the same of an upgrade
 )
 
 // statusPage is the memory that the status is written to: a checksum, one JSON object, zeros. A reader that meets a
 // write sees a wrong checksum and reads again.
 type statusPage struct {
-	file    *os.File
-	last    []byte
-	settled actCount // how the last reload ended
+	file     *os.File
+	last     []byte
+	settled  actCount    // how the last reload ended
+	upgraded actUpgraded // and the last upgrade
 }
 
 func newStatusPage() (*statusPage, error) {
@@ -52,6 +64,9 @@ func newStatusPage() (*statusPage, error) {
 func (s *statusPage) write(st Status) error {
 	if len(st.Cause) > maxCause {
 		st.Cause = st.Cause[:maxCause] + "..."
+	}
+	if u := st.Upgrades; u != nil && len(u.Cause) > maxReason {
+		u.Cause = u.Cause[:maxReason] + "..."
 	}
 	text, err := json.Marshal(st)
 	if err != nil {

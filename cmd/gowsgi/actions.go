@@ -117,6 +117,8 @@ func signalPidfile(name, signal string, stderr io.Writer) error {
 		}
 	case "INT":
 		err = reload.Stop(pid)
+	case "USR2":
+		err = reload.Upgrade(pid)
 	default:
 		sig := unix.SignalNum("SIG" + signal)
 		if sig == 0 {

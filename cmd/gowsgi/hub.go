@@ -14,10 +14,11 @@ import (
 )
 
 // openHub opens the log that the configuration names.
-func openHub(cfg *config.Config, stderr *os.File) (*logs.Hub, error) {
+func openHub(cfg *config.Config, handed *logs.Handover, stderr *os.File) (*logs.Hub, error) {
 	c := &cfg.Log
 	set := logs.Settings{
 		Out:    stderr,
+		Handed: handed,
 		File:   logs.FileOptions{Truncate: c.Files.Truncate, MaxSize: c.Files.MaxSize, Backup: c.Files.Backup},
 		Notice: droppedLine(c.JSON),
 		Direct: func(f *os.File) bool { return direct(f, c) && !renamed(cfg) && len(cfg.Alarms.Logs) == 0 },

@@ -5,13 +5,17 @@
 // Command gowsgi is a uWSGI-compatible process master whose apps live in namespace jails. See README.md.
 //
 // One binary plays several roles, picked by a hidden first argument: without one it is the parent, "@master" is PID 1 of
-// a jail.
+// a jail, "@probe" is asked whether it could replace a running parent.
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"runtime"
+
+	"gowsgi/reload"
+	"gowsgi/reload/verdict"
 )
 
 // version is the release; the build may override it with -ldflags "-X main.version=...".
@@ -37,10 +41,17 @@ func run(args, env []string, stdin io.Reader, stdout, stderr *os.File) int {
 	if len(args) > 0 && args[0] == "top" {
 		return runTop(args[1:], os.Stdin, stdout, stderr)
 	}
+	if handed, err := reload.TakeState(env); err != nil {
+		fmt.Fprintln(stderr, err)
+		return verdict.Init
+	} else if handed != nil {
+		return runUpgraded(handed, args, stderr)
+	}
 	return runParent(args, env, stdin, stdout, stderr)
 }
 
 // roles are the hidden ones: how our own binary is started inside a jail.
 var roles = map[string]func(stderr *os.File) int{
-	"@master": runMaster,
+	"@master":        runMaster,
+	reload.ProbeRole: func(*os.File) int { return reload.Probe(version, couldTakeOver) },
 }

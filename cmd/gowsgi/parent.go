@@ -23,7 +23,8 @@ import (
 func runParent(args, env []string, stdin io.Reader, stdout, stderr *os.File) int {
 	daemon, env := asDaemon(env)
 	heard := &bytes.Buffer{} // what comes on standard input, for the process in the background
-	options := config.Options{Args: args, Env: env, Stdin: io.TeeReader(stdin, heard), Exec: shellOutput, ReadFD: readFD, Lookup: lookupHost, Fetch: fetchURL}
+	options := world(args, env)
+	options.Stdin = io.TeeReader(stdin, heard)
 	cfg, err := config.Load(options)
 	if err != nil {
 		printProblems(stderr, err)
@@ -38,6 +39,11 @@ func runParent(args, env []string, stdin io.Reader, stdout, stderr *os.File) int
 	return serve(cfg, options, daemon, stderr)
 }
 
+// world is what a configuration may look at.
+func world(args, env []string) config.Options {
+	return config.Options{Args: args, Env: env, Exec: shellOutput, ReadFD: readFD, Lookup: lookupHost, Fetch: fetchURL}
+}
+
 // logPatience is how long the end waits for whoever reads the log.
 const logPatience = 2 * time.Second
 
@@ -46,7 +52,7 @@ func serve(cfg *config.Config, options config.Options, daemon *daemon, stderr *o
 		fmt.Fprintln(stderr, err)
 		return verdict.Init
 	}
-	hub, log, terminal, err := startLog(cfg, daemon, stderr)
+	hub, log, terminal, err := startLog(cfg, daemon, nil, stderr)
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return verdict.Init
@@ -56,15 +62,7 @@ func serve(cfg *config.Config, options config.Options, daemon *daemon, stderr *o
 	for _, name := range cfg.Files {
 		log.Info().Msgf("[uWSGI] getting configuration from %s", name)
 	}
-	warn := func(c *config.Config) {
-		for _, w := range c.Warnings {
-			log.Warn().Msg(w.Error())
-		}
-		for _, line := range c.Prints {
-			log.Info().Msg(line)
-		}
-	}
-	warn(cfg)
+	warn(log, cfg)
 	activated := reload.Activated(os.Getenv)
 	if len(activated) > 0 {
 		log.Info().Msg("- SystemD socket activation detected -") // uWSGI's words
@@ -77,27 +75,42 @@ func serve(cfg *config.Config, options config.Options, daemon *daemon, stderr *o
 		log.Error().Msg("The -s/--socket option is missing and stdin is not a socket. (give one of socket, http-socket, http11-socket)")
 		return verdict.Init
 	}
+	setup := setupOf(cfg, options, activated, log)
+	setup.Logs, setup.Payload, setup.Serving = hub, payload(terminal), daemon.detach
+	return reload.Run(setup)
+}
+
+// setupOf is what does not depend on whether this process has just started.
+func setupOf(cfg *config.Config, options config.Options, activated []int, log zerolog.Logger) reload.Setup {
 	options.Reload = true
 	options.Stdin = strings.NewReader("") // what came on standard input is gone
-	return reload.Run(reload.Setup{
+	return reload.Setup{
 		Config: cfg,
 		Load: func() (*config.Config, error) {
 			next, err := loadAgain(options)
 			if err != nil {
 				return nil, err
 			}
-			warn(next)
+			warn(log, next)
 			return next, reload.Adopt(next, activated)
 		},
-		Payload: payload(terminal),
-		Serving: daemon.detach,
-		Log:     log, Logs: hub, Version: version,
-	})
+		Log: log, Version: version, Activated: activated, Binary: binaryFinder(),
+	}
+}
+
+// warn tells what the configuration has to be told of.
+func warn(log zerolog.Logger, c *config.Config) {
+	for _, w := range c.Warnings {
+		log.Warn().Msg(w.Error())
+	}
+	for _, line := range c.Prints {
+		log.Info().Msg(line)
+	}
 }
 
 // startLog opens the log and the logger that writes to it; terminal tells whether somebody looks on.
-func startLog(cfg *config.Config, daemon *daemon, stderr *os.File) (hub *logs.Hub, log zerolog.Logger, terminal bool, err error) {
-	if hub, err = openHub(cfg, stderr); err != nil {
+func startLog(cfg *config.Config, daemon *daemon, handed *logs.Handover, stderr *os.File) (hub *logs.Hub, log zerolog.Logger, terminal bool, err error) {
+	if hub, err = openHub(cfg, handed, stderr); err != nil {
 		return nil, log, false, err
 	}
 	terminal = hub.Terminal() != nil && isTerminal(hub.Terminal())

@@ -1,0 +1,5 @@
+//go:build !fault
+
+package reload
+
+func faultIn(string) error { return nil }
