@@ -21,8 +21,6 @@ type situation struct {
 
 func ev(e event) step { return step{ev: e} }
 
-func later(wait time.Duration, e event) step { return step{ev: e, wait: wait} }
-
 func situations() []situation {
 	boot := []step{ev(evBoot{}), ev(evReady{1})}
 	hold := func(more ...step) []step { return append(slices.Clone(boot), more...) }
