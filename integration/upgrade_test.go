@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -304,28 +303,5 @@ func TestUpgradeGivenBack(t *testing.T) {
 				t.Errorf("%d panics in the log", n)
 			}
 		})
-	}
-}
-
-// TestUpgradeLosesNoSignal: a stop that is asked for at any moment of an upgrade is a stop.
-func TestUpgradeLosesNoSignal(t *testing.T) {
-	e := harness.New(t)
-	in := install(e)
-	in.put(binaryOf(t, "7.0.1"))
-	for n := range 8 {
-		http := harness.FreePort(t)
-		s := in.start(nil, "--http-socket", http, "--master", "--chdir", in.app, "--module", "probe")
-		s.WaitServing("http", http)
-		s.Signal(syscall.SIGUSR2)
-		if n < 4 {
-			time.Sleep(time.Duration(n) * 5 * time.Millisecond)
-		} else {
-			s.WaitLog(10*time.Second, "Upgrade: trying")
-			time.Sleep(time.Duration(n-4) * 15 * time.Millisecond)
-		}
-		s.Signal(syscall.SIGINT)
-		if code := s.WaitExit(15 * time.Second); code != 0 {
-			t.Errorf("stopped in an upgrade: exit code %d", code)
-		}
 	}
 }
