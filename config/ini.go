@@ -2,7 +2,8 @@ package config
 
 import (
 	"bytes"
-	"slices"
+	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -24,18 +25,13 @@ type iniLine struct {
 // name "".
 const mark = "\x00"
 
-// go-ini looks through all sections for each new one, and copies what it has of a body for each line. Bodies are handed to it in pieces of this
-// many lines.
-const (
-	pieceLines  = 16
-	maxSections = 1024 // headers in all
-)
+const maxSections = 1024 // headers in all
 
-// cutSections lets go-ini cut a text into sections. Their bodies are taken as they are (UnparseableSections): as keys go-ini would file repeated
-// ones under the first, and their order means something here. Each line has its number in front, which go-ini forgets, and a bar behind,
-// which keeps it from trimming the last one: "number<TAB>line|".
+// cutSections lets go-ini cut a text into sections. What it gets of a body is one line, which lines of the text it is: as keys it would file
+// repeated ones under the first, while their order means something here, and of raw bodies (UnparseableSections) it would forget the line
+// numbers, and copy all that it has for each line.
 func cutSections(data []byte) ([]section, error) {
-	text, names, err := numbered(data)
+	lines, text, names, err := outline(data)
 	if err != nil {
 		return nil, err
 	}
@@ -46,46 +42,45 @@ func cutSections(data []byte) ([]section, error) {
 	f.BlockMode = false
 	var list []section
 	index := map[string]int{}
-	for _, piece := range names {
-		s, err := f.GetSection(piece)
+	for _, block := range names {
+		s, err := f.GetSection(block)
 		if err != nil {
 			return nil, err
 		}
-		_, name, _ := strings.Cut(piece, mark)
+		_, name, _ := strings.Cut(block, mark)
 		i, seen := index[name]
 		if !seen {
 			i = len(list)
 			index[name] = i
 			list = append(list, section{name: name})
 		}
-		list[i].lines = appendLines(list[i].lines, s.Body())
+		first, last, _ := strings.Cut(s.Body(), " ")
+		from, err1 := strconv.Atoi(first)
+		to, err2 := strconv.Atoi(last)
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, err
+		}
+		if list[i].lines == nil {
+			list[i].lines = lines[from:to:to]
+		} else {
+			list[i].lines = append(list[i].lines, lines[from:to]...)
+		}
 	}
 	return list, nil
 }
 
-// appendLines takes a body apart again.
-func appendLines(lines []iniLine, body string) []iniLine {
-	lines = slices.Grow(lines, strings.Count(body, "\n")+1)
-	for body != "" {
-		var line string
-		line, body, _ = strings.Cut(body, "\n")
-		number, text, _ := strings.Cut(line, "\t")
-		n, _ := strconv.Atoi(number)
-		lines = append(lines, iniLine{n, strings.TrimSuffix(text, "|")})
-	}
-	return lines
-}
-
-// numbered writes the text anew for go-ini: lines numbered, comments gone, headers as "piece<NUL>name", each of another name.
-func numbered(data []byte) (text []byte, names []string, err error) {
+// outline collects the lines that say something, without blanks around them, and writes for go-ini which of them each block has: headers as
+// "block<NUL>name", each of another name, and "from to" below.
+func outline(data []byte) (lines []iniLine, text []byte, names []string, err error) {
 	rest := string(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
-	text = make([]byte, 0, len(rest)+len(rest)/2+64)
-	current, lines, headers := "", 0, 0
-	header := func() {
-		names = append(names, strconv.Itoa(len(names))+mark+current)
-		text = append(append(append(text, '['), names[len(names)-1]...), "]\n"...)
+	lines = make([]iniLine, 0, strings.Count(rest, "\n")+1)
+	current, from := "", 0
+	block := func() {
+		name := strconv.Itoa(len(names)) + mark + current
+		names = append(names, name)
+		text = fmt.Appendf(text, "[%s]\n%d %d\n", name, from, len(lines))
+		from = len(lines)
 	}
-	header()
 	for number := 1; rest != ""; number++ {
 		var line string
 		line, rest, _ = strings.Cut(rest, "\n")
@@ -94,23 +89,19 @@ func numbered(data []byte) (text []byte, names []string, err error) {
 		case line == "" || line[0] == ';' || line[0] == '#':
 			continue
 		case line[0] == '[':
+			block()
 			if current, err = headerName(line); err != nil {
-				return nil, nil, &problem{message: "line " + strconv.Itoa(number) + ": " + err.Error()}
+				return nil, nil, nil, &problem{message: "line " + strconv.Itoa(number) + ": " + err.Error()}
 			}
-			headers++
-			header()
 		default:
-			if lines++; lines%pieceLines == 0 {
-				header()
-			}
-			text = append(append(strconv.AppendInt(text, int64(number), 10), '\t'), line...)
-			text = append(text, "|\n"...)
+			lines = append(lines, iniLine{number, line})
 		}
-		if headers > maxSections || lines > maxEntries {
-			return nil, nil, &problem{message: "line " + strconv.Itoa(number) + ": too many sections or lines"}
+		if len(names) > maxSections || len(lines) > maxEntries {
+			return nil, nil, nil, &problem{message: "line " + strconv.Itoa(number) + ": too many sections or lines"}
 		}
 	}
-	return text, names, nil
+	block()
+	return lines, text, names, nil
 }
 
 // headerName reads "[name]". uWSGI cuts the last byte only, so that blanks or a comment after the bracket hide the section; they are
