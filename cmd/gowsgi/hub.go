@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gowsgi/cmd/gowsgi/inner"
 	"gowsgi/config"
 	"gowsgi/reload/logs"
 	"gowsgi/worker"
@@ -20,11 +21,11 @@ func openHub(cfg *config.Config, handed *logs.Handover, stderr *os.File) (*logs.
 		Out:    stderr,
 		Handed: handed,
 		File:   logs.FileOptions{Truncate: c.Files.Truncate, MaxSize: c.Files.MaxSize, Backup: c.Files.Backup},
-		Notice: droppedLine(c.JSON),
+		Notice: inner.DroppedLine(c.JSON),
 		Direct: func(f *os.File) bool { return direct(f, c) && !renamed(cfg) && len(cfg.Alarms.Logs) == 0 },
 	}
 	if c.JSON {
-		set.Wrap = jsonLine
+		set.Wrap = inner.JSONLine
 	}
 	path := c.Files.To
 	if c.Daemon.File != "" && !c.Daemon.Late {

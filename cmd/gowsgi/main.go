@@ -4,8 +4,8 @@
 
 // Command gowsgi is a uWSGI-compatible process master whose apps live in namespace jails. See README.md.
 //
-// One binary plays several roles, picked by a hidden first argument: without one it is the parent, "@master" is PID 1 of
-// a jail, "@probe" is asked whether it could replace a running parent.
+// One binary plays several roles, picked by a hidden first argument: without one it is the parent, "@master" is PID 1 of a jail (package inner),
+// "@probe" tells whether it could take over from a running parent.
 package main
 
 import (
@@ -34,8 +34,8 @@ func main() {
 // run is the whole program; it returns the exit code.
 func run(args, env []string, stdin io.Reader, stdout, stderr *os.File) int {
 	if len(args) > 0 {
-		if role, ok := roles[args[0]]; ok {
-			return role(stderr)
+		if args[0] == reload.ProbeRole {
+			return reload.Probe(version, couldTakeOver)
 		}
 	}
 	if len(args) > 0 && args[0] == "top" {
@@ -48,10 +48,4 @@ func run(args, env []string, stdin io.Reader, stdout, stderr *os.File) int {
 		return runUpgraded(handed, args, stderr)
 	}
 	return runParent(args, env, stdin, stdout, stderr)
-}
-
-// roles are the hidden ones: how our own binary is started inside a jail.
-var roles = map[string]func(stderr *os.File) int{
-	"@master":        runMaster,
-	reload.ProbeRole: func(*os.File) int { return reload.Probe(version, couldTakeOver) },
 }

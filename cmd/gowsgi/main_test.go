@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"gowsgi/cmd/gowsgi/inner"
 	"gowsgi/config"
 )
 
@@ -77,12 +79,12 @@ func TestShellOutput(t *testing.T) {
 func TestLogger(t *testing.T) {
 	var plain, object bytes.Buffer
 	line := "spawned uWSGI worker 1 (pid: 2, cores: 1)"
-	log := newLogger(&plain, false, false)
+	log := inner.NewLogger(&plain, false, false)
 	log.Info().Msg(line)
 	if plain.String() != line+"\n" {
 		t.Errorf("a plain line is %q", plain.String())
 	}
-	log = newLogger(&object, true, false)
+	log = inner.NewLogger(&object, true, false)
 	log.Warn().Msg("a \"quoted\"\nline")
 	var got map[string]any
 	if err := json.Unmarshal(object.Bytes(), &got); err != nil || got["message"] != "a \"quoted\"\nline" || got["level"] != "warn" {
@@ -94,7 +96,7 @@ func TestLogger(t *testing.T) {
 func TestJSONLine(t *testing.T) {
 	for line, want := range map[string]string{`a "quoted" line` + "\r": `a "quoted" line`, "": "", "nul \x00 and \xff": "nul \x00 and \ufffd"} {
 		var got map[string]any
-		text := jsonLine([]byte(line))
+		text := inner.JSONLine([]byte(line))
 		if err := json.Unmarshal(text, &got); err != nil || !bytes.HasSuffix(text, []byte("}\n")) {
 			t.Errorf("%q becomes %q: %v", line, text, err)
 		}
@@ -127,5 +129,23 @@ func TestDirect(t *testing.T) {
 	}
 	if direct(w, &config.Log{}) || direct(file, &config.Log{JSON: true}) {
 		t.Error("a pipe or a JSON log is written to directly")
+	}
+}
+
+// TestMasterStartsEarly: what only the parent needs has not been initialized when the master runs (package inner), by Go's own account.
+func TestMasterStartsEarly(t *testing.T) {
+	cmd := exec.Command(os.Args[0], inner.Role)
+	cmd.Env = append(os.Environ(), "GODEBUG=inittrace=1")
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "gowsgi @master: cannot receive the boot") {
+		t.Fatalf("the role without a parent: %v, %s", err, out)
+	}
+	if !strings.Contains(string(out), "init os ") {
+		t.Fatalf("no account of what was initialized: %s", out)
+	}
+	for _, name := range []string{"expvar", "github.com/prometheus/client_golang/prometheus"} {
+		if strings.Contains(string(out), "init "+name+" ") {
+			t.Errorf("%s was initialized for the master", name)
+		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"gowsgi/cmd/gowsgi/inner"
 	"gowsgi/config"
 	"gowsgi/jail"
 	"gowsgi/reload"
@@ -114,7 +115,7 @@ func startLog(cfg *config.Config, daemon *daemon, handed *logs.Handover, stderr 
 		return nil, log, false, err
 	}
 	terminal = hub.Terminal() != nil && isTerminal(hub.Terminal())
-	log = newLogger(dated(hub, cfg.Log.Date, cfg.Log.JSON), cfg.Log.JSON, terminal)
+	log = inner.NewLogger(inner.Dated(hub, cfg.Log.Date, cfg.Log.JSON), cfg.Log.JSON, terminal)
 	if daemon.started() {
 		log = log.Hook(daemon.tellCaller(stderr))
 	}

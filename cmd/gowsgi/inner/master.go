@@ -1,4 +1,9 @@
-package main
+// Package inner is the role that our own binary plays inside a jail, "@master": PID 1.
+//
+// It runs while the program's packages are still being initialized, and never returns. Go initializes them in the order of their paths, each as soon
+// as what it imports has been: this one before net/http, crypto/tls and client_golang, which only the parent needs and whose start would cost
+// each jail a tenth of its building. Should a release of Go choose another order, the master starts later and does the same.
+package inner
 
 import (
 	"encoding/json"
@@ -11,11 +16,21 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	_ "gowsgi/early"
 	"gowsgi/jail"
 	"gowsgi/master"
 	"gowsgi/reload/logs"
 	"gowsgi/reload/verdict"
 )
+
+// Role is the hidden first argument.
+const Role = "@master"
+
+func init() {
+	if len(os.Args) > 1 && os.Args[1] == Role {
+		os.Exit(runMaster(os.Stderr))
+	}
+}
 
 // runMaster is the role of PID 1: receive the boot, enter the jail, run. What cannot be done is told to the parent, who
 // logs it: one line, once.
@@ -38,9 +53,9 @@ func runMaster(stderr *os.File) int {
 	}
 	lend(set.Env, stderr)
 	channel, pipes := logEnds(&set)
-	out := logs.NewMasterSink(stderr, channel, droppedLine(set.LogJSON))
+	out := logs.NewMasterSink(stderr, channel, DroppedLine(set.LogJSON))
 	defer out.Close(time.Second)
-	log := newLogger(dated(out, set.LogDate, set.LogJSON), set.LogJSON, set.LogTerminal)
+	log := NewLogger(Dated(out, set.LogDate, set.LogJSON), set.LogJSON, set.LogTerminal)
 	audit, err := jail.Enter(boot.Spec, func(text string) { log.Info().Msg(text) })
 	set.Env = os.Environ()
 	if err != nil {
