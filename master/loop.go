@@ -284,7 +284,7 @@ func (l *loop) do(act Action) {
 	case Message:
 		l.warn(l.message(act))
 	case Raise:
-		l.pending = append(l.pending, Raised{act.Signal})
+		l.pending = append(l.pending, Raised(act))
 	case MarkHelper:
 		l.board.SetHelper(act.Place, act.PID, time.Now())
 	case QuitZygote:

@@ -111,10 +111,10 @@ class Core(object):
             self.poller.register(fd, EPOLLIN | EPOLLEXCLUSIVE)
 
     def wait_directly(self, listener):
-        """Serves a blocking socket until something else is to be looked at; false when it cannot be waited on like this.
+        """Serves a blocking socket until something else is to be looked at; false when it can be waited on so no more.
 
-        accept(2) wakes one of the waiting workers, and one that finds the queue empty sleeps on: that saves the calls of
-        epoll and those of accept that would come back with nothing. It is for one core with one socket only.
+        accept(2) wakes one of the waiting workers, and one that finds the queue empty sleeps on: this saves the calls
+        of epoll and those of accept that would come back with nothing. It is for one core with one socket only.
         """
         runtime = self.runtime
         taken = []

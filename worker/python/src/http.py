@@ -25,7 +25,7 @@ class HttpProtocol(Protocol):
 
     def __init__(self, core, wire, base, objects, conf):
         Protocol.__init__(self, core, wire, base, objects, conf)
-        # What a head holds below its first line -> the environ that it makes. Clients repeat it from request to request.
+        # What a head holds below its first line -> the environ that it makes. Clients repeat it with each request.
         self.known = {}
 
     def serve(self, fd, peer):

@@ -5,7 +5,9 @@ import sys
 from select import POLLIN
 from struct import Struct
 
-from _signal import SIG_DFL, SIG_SETMASK, SIGHUP, SIGINT, SIGIO, SIGTERM, SIGTSTP, pthread_sigmask, set_wakeup_fd, signal
+from _signal import (
+    SIG_DFL, SIG_SETMASK, SIGHUP, SIGINT, SIGIO, SIGTERM, SIGTSTP, pthread_sigmask, set_wakeup_fd, signal,
+)  # fmt: skip
 
 from _socket import (
     AF_INET, AF_INET6, AF_UNIX, IPPROTO_TCP, SO_RCVTIMEO, SO_SNDTIMEO, SOCK_STREAM, SOL_SOCKET, TCP_CORK, socket,
@@ -195,8 +197,8 @@ def main(rt, slot):
 def alarm_at_end(rt, lifeline):
     """Has SIGIO sent to a worker that waits in accept(2) when the master ends (fcntl(2), F_SETOWN).
 
-    The owner belongs to the open file, which all workers share: each opens the pipe for itself. Without /proc the worker
-    finds out when it looks, after MISSED seconds or at the next connection.
+    The owner belongs to the open file, which all workers share: each opens the pipe for itself. Without /proc the
+    worker finds out when it looks, after MISSED seconds or at the next connection.
     """
     from fcntl import F_SETFL, F_SETOWN, fcntl
 
@@ -240,7 +242,7 @@ def execute(conf):
 
 
 def take_log(pipes, place):
-    """Gives this process its own log pipe as standard output and error, so that no line of another gets into its own."""
+    """Gives this process its own log pipe as standard output and error, so that no line gets into one of another."""
     if not pipes:
         return
     os.dup2(pipes[place], 1)

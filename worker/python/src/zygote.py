@@ -99,7 +99,9 @@ def prepare(rt, conf):
 def queues(fds):
     """All descriptors of the queues between the processes."""
     pairs = [fd for pair in fds["mules"] + fds["farms"] for fd in pair]
-    return pairs + fds["wake"] + fds["caches"] + fds["to_workers"] + fds["to_mules"] + fds["to_farms"] + fds["to_spoolers"]
+    for name in ("wake", "caches", "to_workers", "to_mules", "to_farms", "to_spoolers"):
+        pairs += fds[name]
+    return pairs
 
 
 def buffer_lines():
