@@ -14,12 +14,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"gowsgi/early/heard"
 	"gowsgi/metrics"
 )
 
 // The variables by which one image of the parent tells the next of its state.
 const (
-	stateVariable    = "GOWSGI_STATE"          // the descriptor
+	stateVariable    = heard.Variable          // the descriptor
 	returnedVariable = "GOWSGI_STATE_RETURNED" // why a new image gave it back
 )
 
@@ -34,7 +35,7 @@ type upgrading struct {
 }
 
 func newUpgrading(getenv func(string) string) upgrading {
-	u := upgrading{answers: make(chan error, 1), signals: make(chan os.Signal, 64), service: map[string]string{}}
+	u := upgrading{answers: make(chan error, 1), signals: heard.Signals, service: map[string]string{}}
 	for _, name := range serviceEnv {
 		if value := getenv(name); value != "" {
 			u.service[name] = value
@@ -80,9 +81,6 @@ func (p *parent) doUpgrade(act action) {
 	}
 }
 
-// heard are the signals that mean something to the parent.
-var heard = []os.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGTSTP, unix.SIGUSR2}
-
 // logFlush is how long an upgrade waits until the log was written.
 const logFlush = time.Second
 
@@ -118,8 +116,8 @@ func (p *parent) replace() evNotReplaced {
 	}
 	env := append(p.imageEnv(), fmt.Sprintf("%s=%d", stateVariable, memory.Fd()))
 	path := p.setup.Binary()
-	err = p.execHeld(path, env)
-	return evNotReplaced{err: errors.Join(fmt.Errorf("cannot execute %s: %w", path, err), state.keep(false))}
+	came, err := p.exec(path, env)
+	return evNotReplaced{err: errors.Join(fmt.Errorf("cannot execute %s: %w", path, err), state.keep(false)), later: came}
 }
 
 func keepOpen(fd int) error {
@@ -127,59 +125,42 @@ func keepOpen(fd int) error {
 	return err
 }
 
-// execHeld is the exec, in whose course no signal is lost: they are blocked in every thread, those that came before are raised again, and
-// what is pending is kept by an exec. The runtime goes on listening to them: a thread that it makes meanwhile blocks none, and without a
-// listener a signal there would be the end.
-func (p *parent) execHeld(path string, env []string) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	for came := true; came; {
-		if err := maskAll(unix.SIG_BLOCK); err != nil {
-			return fmt.Errorf("cannot hold back signals: %w", err)
-		}
-		came = p.raiseAgain()
-	}
-	err := syscall.Exec(path, os.Args, env)
-	return errors.Join(err, maskAll(unix.SIG_UNBLOCK))
-}
-
-// raiseAgain raises the signals that were delivered and not looked at; it tells whether there were any.
-func (p *parent) raiseAgain() (came bool) {
+// exec replaces the image. It does not when a signal came that was not looked at: that goes first.
+//
+// Go lets no thread block the signals that end a process (runtime.blockableSig), so that those cannot wait for the new image. One of them that comes
+// between the last look and the new image's first act (package heard), some milliseconds, has its default action: a stop is a stop then, though not a
+// graceful one. SIGHUP is ignored meanwhile; the new image reloads anyway once it has taken over.
+func (p *parent) exec(path string, env []string) (came bool, err error) {
 	settled := make(chan os.Signal, 1)
 	signal.Notify(settled, unix.SIGHUP)
 	signal.Stop(settled) // which waits until what the runtime has is in the channels
-	for {
-		select {
-		case sig := <-p.upgrading.signals:
-			came = true
-			_ = unix.Kill(os.Getpid(), sig.(syscall.Signal))
-		default:
-			return came
-		}
+	if len(p.upgrading.signals) > 0 {
+		return true, errors.New("a signal came")
 	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var others unix.Sigset_t
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, heardMask(), &others); err != nil {
+		return false, fmt.Errorf("cannot hold back signals: %w", err)
+	}
+	signal.Ignore(unix.SIGHUP)
+	err = syscall.Exec(path, os.Args, env)
+	signal.Notify(p.upgrading.signals, unix.SIGHUP)
+	return false, errors.Join(err, unix.PthreadSigmask(unix.SIG_SETMASK, &others, nil))
 }
 
 // maskThread lets signals through in the calling thread.
 func maskThread() error { return unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil) }
 
-// maskAll blocks or unblocks the signals that the parent listens to, in every thread.
-func maskAll(how uintptr) error {
+// heardMask is the set of the signals that the parent listens to. It holds until the new image's runtime begins, for SIGUSR2 and SIGTSTP longer.
+func heardMask() *unix.Sigset_t {
 	var set unix.Sigset_t
 	word := unsafe.Sizeof(set.Val[0]) * 8
-	for _, sig := range heard {
+	for _, sig := range heard.List {
 		n := uintptr(sig.(syscall.Signal)) - 1
 		set.Val[n/word] |= 1 << (n % word)
 	}
-	const kernelSet = 8 // bytes of the kernel's own sigset_t
-	_, _, errno := syscall.AllThreadsSyscall6(unix.SYS_RT_SIGPROCMASK, how, uintptr(unsafe.Pointer(&set)), 0, kernelSet, 0, 0)
-	runtime.KeepAlive(&set)
-	if errno == unix.ENOTSUP { // a cgo build, which is not how we are built: the own thread at least
-		return unix.PthreadSigmask(int(how), &set, nil)
-	}
-	if errno != 0 {
-		return errno
-	}
-	return nil
+	return &set
 }
 
 // Handed is a state that an earlier image has left.
@@ -193,8 +174,15 @@ type Handed struct {
 
 // TakeState finds the state that an earlier image of this process has left, and takes it out of the environment; nil when there is none.
 // One that cannot be read is given back to the image that wrote it, and only when that fails is there an error.
-func TakeState(env []string) (*Handed, error) {
+func TakeState(env []string) (h *Handed, err error) {
 	value := os.Getenv(stateVariable)
+	if value != "" {
+		defer func() {
+			if h == nil {
+				signal.Stop(heard.Signals) // a stranger's variable
+			}
+		}()
+	}
 	returned := os.Getenv(returnedVariable)
 	_ = os.Unsetenv(stateVariable)
 	_ = os.Unsetenv(returnedVariable)
@@ -206,7 +194,7 @@ func TakeState(env []string) (*Handed, error) {
 	if err != nil {
 		return nil, nil // the variable is a stranger's
 	}
-	h := &Handed{Returned: returned, fd: fd, env: env}
+	h = &Handed{Returned: returned, fd: fd, env: env}
 	if h.head, _, err = decodeHead(data); err != nil || h.head.PID != os.Getpid() {
 		return nil, nil // or of a parent that started us
 	}
@@ -230,6 +218,7 @@ func (h *Handed) GiveBack(cause error) error {
 	if err := errors.Join(keepOpen(h.fd), keepOpen(h.head.Exe)); err != nil {
 		return errors.Join(cause, err)
 	}
+	signal.Ignore(unix.SIGHUP)
 	env := append(slices.Clone(h.env), returnedVariable+"="+printable(cause.Error()))
 	err := syscall.Exec(fmt.Sprintf("/proc/self/fd/%d", h.head.Exe), os.Args, env)
 	return errors.Join(cause, fmt.Errorf("cannot execute the old binary again: %w", err))

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gowsgi/config"
+	"gowsgi/early/heard"
 	"gowsgi/jail"
 	"gowsgi/jail/hook"
 	"gowsgi/metrics"
@@ -184,7 +185,7 @@ func (p *parent) loop() int {
 	signal.Notify(children, unix.SIGCHLD)
 	defer signal.Stop(children)
 	signals := p.upgrading.signals
-	signal.Notify(signals, heard...)
+	signal.Notify(signals, heard.List...)
 	// The default action of these would end the process, and an ignored one would be inherited by the app.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE, unix.SIGUSR1, unix.SIGALRM)
 	defer signal.Stop(signals)
