@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
 	"gowsgi/integration/harness"
 )
 
@@ -82,11 +81,13 @@ func TestReloadClientLeaves(t *testing.T) {
 // TestReloadClientOfStranger: a process that is no parent of ours is only signalled, and that is said.
 func TestReloadClientOfStranger(t *testing.T) {
 	e := harness.New(t)
-	cmd := exec.Command("/bin/sh", "-c", "trap 'exit 7' HUP; echo $$ >"+e.Dir+"/pid; while :; do sleep 0.05; done")
+	// A shell cannot trap a signal that was ignored when it began, as with nohup.
+	cmd := exec.Command("python3", "-c", "import os, signal, time\nsignal.signal(signal.SIGHUP, lambda *_: os._exit(7))\n"+
+		"open('"+e.Dir+"/pid', 'w').write(str(os.getpid()))\nwhile True: time.sleep(0.05)")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = unix.Kill(cmd.Process.Pid, unix.SIGKILL) }()
+	defer time.AfterFunc(15*time.Second, func() { _ = cmd.Process.Kill() }).Stop()
 	var code int
 	var out string
 	if !harness.Eventually(5*time.Second, func() bool { code, out = client(t, "--reload", e.Dir+"/pid"); return code == 0 }) {

@@ -95,7 +95,7 @@ func split(norace []string) ([]group, error) {
 		race = group{name: "without the race detector (no gcc)", cgo: "0"}
 	}
 	plain := group{name: "without cgo", cgo: "0"}
-	black := group{name: "integration", cgo: "0", flags: []string{"-p=1", "-timeout=15m"}}
+	black := group{name: "integration", cgo: "0", flags: []string{"-p=1", "-timeout=17m"}}
 	for _, pkg := range all {
 		switch {
 		case strings.Contains(pkg+"/", "/integration/"):
