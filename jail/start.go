@@ -198,11 +198,7 @@ func (p *Process) spawn(c *Command, spec *Spec, from origin, control int) error 
 	}
 	fds := []uintptr{0: rawFD(null), 1: rawFD(log), 2: rawFD(log), FDControl: uintptr(control), FDBoard: rawFD(board)}
 	for _, l := range c.Listeners {
-		fd := rawFD(l)
-		if err := unix.SetNonblock(int(fd), true); err != nil {
-			return newStepError(Step{Name: "descriptors", Arg: l.Name()}, fmt.Errorf("cannot make a listener non-blocking: %w", err))
-		}
-		fds = append(fds, fd)
+		fds = append(fds, rawFD(l)) // blocking or not, as whoever waits on it wants it
 	}
 	for _, f := range c.Extra {
 		fds = append(fds, rawFD(f))

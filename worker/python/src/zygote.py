@@ -115,11 +115,17 @@ def buffer_lines():
 
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None or getattr(stream, "write_through", False):
-            continue  # closed; or PYTHONUNBUFFERED, and whoever sets that wants to see half a line too
+        if stream is None:
+            continue  # closed
         encoding, errors = stream.encoding, stream.errors
-        buffer = BufferedWriter(stream.detach().detach(), LINE)
-        stream = TextIOWrapper(buffer, encoding, errors, line_buffering=True)
+        if getattr(stream, "write_through", False):  # PYTHONUNBUFFERED: half a line is to be seen too
+            from _gowsgi.whole import Whole
+
+            buffer = Whole(stream.detach().fileno(), "w", closefd=False)
+            stream = TextIOWrapper(buffer, encoding, errors, write_through=True)
+        else:
+            buffer = BufferedWriter(stream.detach().detach(), LINE)
+            stream = TextIOWrapper(buffer, encoding, errors, line_buffering=True)
         setattr(sys, name, stream)
         setattr(sys, "__%s__" % name, stream)
 
