@@ -40,7 +40,7 @@ const alarmRuns = 16
 type alarms struct {
 	set     *Alarms
 	last    []alarmed
-	runs    map[int]*alarmRun
+	runs    commandRuns
 	started int
 	second  int64     // unix, of recent
 	recent  int       // commands started in that second
@@ -54,14 +54,8 @@ type alarmed struct {
 	at   time.Time
 }
 
-type alarmRun struct {
-	alarm    int
-	pid      int
-	deadline time.Time // SIGKILL then, zero = never
-}
-
 func newAlarms(set *Alarms) *alarms {
-	return &alarms{set: set, last: make([]alarmed, len(set.List)), runs: map[int]*alarmRun{}}
+	return &alarms{set: set, last: make([]alarmed, len(set.List)), runs: commandRuns{}}
 }
 
 func (u *alarms) handle(ev Event, now time.Time) []Action {
@@ -81,7 +75,7 @@ func (u *alarms) handle(ev Event, now time.Time) []Action {
 	case LaunchFailed:
 		if r := u.of(ev.Job); r != nil {
 			delete(u.runs, ev.Job.N)
-			return []Action{Log{Error, fmt.Sprintf("[uwsgi-alarm] cannot raise %q: %v", u.set.List[r.alarm].Name, ev.Err)}}
+			return []Action{Log{Error, fmt.Sprintf("[uwsgi-alarm] cannot raise %q: %v", u.set.List[r.of].Name, ev.Err)}}
 		}
 	case WorkersGone:
 		for _, r := range u.runs {
@@ -95,7 +89,7 @@ func (u *alarms) handle(ev Event, now time.Time) []Action {
 	return nil
 }
 
-func (u *alarms) of(job Job) *alarmRun {
+func (u *alarms) of(job Job) *commandRun {
 	if job.Unit != "alarm" {
 		return nil
 	}
@@ -146,7 +140,7 @@ func (u *alarms) carryOut(i int, text string, now time.Time) []Action {
 	}
 	u.recent++
 	u.started++
-	u.runs[u.started] = &alarmRun{alarm: i}
+	u.runs[u.started] = &commandRun{of: i}
 	return []Action{Launch{Job{"alarm", u.started}, Program{Command: a.Arg, UID: -1, GID: -1, Input: []byte(text)}}}
 }
 
@@ -157,7 +151,7 @@ func (u *alarms) exited(ev Exited, now time.Time) []Action {
 			if ev.Status.Exited() && ev.Status.ExitStatus() == 0 {
 				return nil
 			}
-			return []Action{Log{Error, fmt.Sprintf("[uwsgi-alarm] the command of %q (pid: %d) %s", u.set.List[r.alarm].Name, r.pid, howEnded(ev.Status))}}
+			return []Action{Log{Error, fmt.Sprintf("[uwsgi-alarm] the command of %q (pid: %d) %s", u.set.List[r.of].Name, r.pid, howEnded(ev.Status))}}
 		}
 	}
 	if !ev.Status.Signaled() || ev.Status.Signal() != unix.SIGSEGV {
@@ -170,26 +164,9 @@ func (u *alarms) exited(ev Exited, now time.Time) []Action {
 	return acts
 }
 
-func (u *alarms) overdue(now time.Time) []Action {
-	var acts []Action
-	for _, r := range u.runs {
-		if r.pid != 0 && !r.deadline.IsZero() && !r.deadline.After(now) {
-			r.deadline = now.Add(brutalMercy)
-			acts = append(acts, KillGroup{r.pid, unix.SIGKILL})
-		}
-	}
-	return acts
-}
+func (u *alarms) overdue(now time.Time) []Action { return u.runs.overdue(now) }
 
-func (u *alarms) next() time.Time {
-	var at time.Time
-	for _, r := range u.runs {
-		if r.pid != 0 {
-			at = earliest(at, r.deadline)
-		}
-	}
-	return at
-}
+func (u *alarms) next() time.Time { return u.runs.next() }
 
 func (u *alarms) gone() bool { return len(u.runs) == 0 }
 

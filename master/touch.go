@@ -97,20 +97,14 @@ const (
 // touchExecs is the unit of the commands that run when a file changes.
 type touchExecs struct {
 	list    []TouchExec
-	runs    map[int]*execRun // by number
-	hooks   map[int]bool     // of the list, those that run
+	runs    commandRuns  // by number
+	hooks   map[int]bool // of the list, those that run
 	started int
 	leaving bool
 }
 
-type execRun struct {
-	cmd      int
-	pid      int
-	deadline time.Time // SIGKILL then, zero = never
-}
-
 func newTouchExecs(list []TouchExec) *touchExecs {
-	return &touchExecs{list: list, runs: map[int]*execRun{}, hooks: map[int]bool{}}
+	return &touchExecs{list: list, runs: commandRuns{}, hooks: map[int]bool{}}
 }
 
 func (u *touchExecs) handle(ev Event, now time.Time) []Action {
@@ -136,7 +130,7 @@ func (u *touchExecs) handle(ev Event, now time.Time) []Action {
 	case LaunchFailed:
 		if r := u.of(ev.Job); r != nil {
 			delete(u.runs, ev.Job.N)
-			return []Action{Log{Error, fmt.Sprintf("[uwsgi-touch-exec] cannot run %q: %v", u.list[r.cmd].Command, ev.Err)}}
+			return []Action{Log{Error, fmt.Sprintf("[uwsgi-touch-exec] cannot run %q: %v", u.list[r.of].Command, ev.Err)}}
 		}
 	case Exited:
 		return u.exited(ev)
@@ -154,7 +148,7 @@ func (u *touchExecs) handle(ev Event, now time.Time) []Action {
 	return nil
 }
 
-func (u *touchExecs) of(job Job) *execRun {
+func (u *touchExecs) of(job Job) *commandRun {
 	if job.Unit != "touch-exec" {
 		return nil
 	}
@@ -180,7 +174,7 @@ func (u *touchExecs) run(cmd int) []Action {
 	}
 	going := 0
 	for _, r := range u.runs {
-		if r.cmd == cmd {
+		if r.of == cmd {
 			going++
 		}
 	}
@@ -189,7 +183,7 @@ func (u *touchExecs) run(cmd int) []Action {
 		return []Action{Log{Error, fmt.Sprintf("[uwsgi-touch-exec] %q is not run: %d runs of it go on", command, going)}}
 	}
 	u.started++
-	u.runs[u.started] = &execRun{cmd: cmd}
+	u.runs[u.started] = &commandRun{of: cmd}
 	return []Action{
 		Log{Info, "[uwsgi-touch-exec] running " + command},
 		Launch{Job{"touch-exec", u.started}, Program{Command: command, UID: -1, GID: -1}},
@@ -206,12 +200,12 @@ func (u *touchExecs) exited(ev Exited) []Action {
 		if !ev.Status.Exited() || ev.Status.ExitStatus() != 0 {
 			level = Warn
 		}
-		return []Action{Log{level, fmt.Sprintf("[uwsgi-touch-exec] %q (pid: %d) %s", u.list[r.cmd].Command, r.pid, howEnded(ev.Status))}}
+		return []Action{Log{level, fmt.Sprintf("[uwsgi-touch-exec] %q (pid: %d) %s", u.list[r.of].Command, r.pid, howEnded(ev.Status))}}
 	}
 	return nil
 }
 
-func (u *touchExecs) stop(r *execRun, now time.Time) []Action {
+func (u *touchExecs) stop(r *commandRun, now time.Time) []Action {
 	if r.pid == 0 || !r.deadline.IsZero() {
 		return nil // launched comes back here; or it was told already
 	}
@@ -219,26 +213,8 @@ func (u *touchExecs) stop(r *execRun, now time.Time) []Action {
 	return []Action{KillGroup{r.pid, unix.SIGTERM}}
 }
 
-func (u *touchExecs) overdue(now time.Time) []Action {
-	var acts []Action
-	for _, n := range slices.Sorted(maps.Keys(u.runs)) {
-		r := u.runs[n]
-		if r.pid != 0 && !r.deadline.IsZero() && !r.deadline.After(now) {
-			r.deadline = now.Add(brutalMercy)
-			acts = append(acts, KillGroup{r.pid, unix.SIGKILL})
-		}
-	}
-	return acts
-}
+func (u *touchExecs) overdue(now time.Time) []Action { return u.runs.overdue(now) }
 
-func (u *touchExecs) next() time.Time {
-	var at time.Time
-	for _, r := range u.runs {
-		if r.pid != 0 {
-			at = earliest(at, r.deadline)
-		}
-	}
-	return at
-}
+func (u *touchExecs) next() time.Time { return u.runs.next() }
 
 func (u *touchExecs) gone() bool { return len(u.runs) == 0 }
