@@ -213,8 +213,8 @@ func TestSameSignals(t *testing.T) {
 		perform(t, program, begin(t, e, program, 2, "--processes", "2"), []deed{signalDeed(unix.SIGQUIT, "exit 0", "")})
 	})
 	both(t, func(t *testing.T, e *harness.Env, program []string) {
-		// uWSGI's master dies of it, and its idle workers notice.
-		perform(t, program, begin(t, e, program, 2, "--processes", "2"), []deed{signalDeed(unix.SIGUSR2, "as before", "exit 140")})
+		// Here it is an upgrade, which ends with a reload. uWSGI's master dies of it, and its idle workers notice.
+		perform(t, program, begin(t, e, program, 2, "--processes", "2"), []deed{signalDeed(unix.SIGUSR2, "new workers", "exit 140")})
 	})
 }
 
